@@ -1,0 +1,77 @@
+"""First step: decode the recording and find the speech in it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from hansard.application.ports import AudioDecoder, AudioStore, Clock, PreparedAudio, SpeechDetector, UnitOfWork
+from hansard.application.run import Run
+from hansard.domain.audio import StoredObject
+from hansard.domain.errors import InvalidAudio
+from hansard.domain.speech import Speech
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the step measured."""
+
+    audio_seconds: float
+    speech_seconds: float
+    speech_regions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareAudio:
+    """Decode into prepared audio, and hear where the speech is on the way."""
+
+    store: AudioStore
+    decoder: AudioDecoder
+    detector: Callable[[], SpeechDetector]
+    prepared: PreparedAudio
+
+    def __call__(self, transcription_id: UUID, stored: StoredObject) -> Speech:
+        detector = self.detector()
+
+        def heard(blocks: Iterable[bytes]) -> Iterator[bytes]:
+            for block in blocks:
+                detector.feed(block)
+                yield block
+
+        with self.store.open(stored) as source:
+            self.prepared.write(transcription_id, heard(self.decoder.decode(source)))
+        return detector.finish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """Raises `InvalidAudio` when the file cannot be decoded or nobody speaks in it."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    prepare_audio: PrepareAudio
+    prepared: PreparedAudio
+    clock: Clock
+
+    def __call__(self, transcription_id: UUID, run_number: int, *, pipeline_run_id: str | None = None) -> Prepared:
+        run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
+        with run.failures_recorded():
+            with run.change() as (uow, transcription):
+                transcription.pipeline_run_id = pipeline_run_id
+                stored = uow.audio.get(transcription.audio_id).stored
+                speech = uow.transcripts.speech(transcription_id)
+            if speech is None or not self.prepared.exists(transcription_id):
+                speech = self.prepare_audio(transcription_id, stored)
+                with run.change() as (uow, _):
+                    uow.transcripts.save_speech(transcription_id, speech)
+            _require_speech(speech)
+        return Prepared(
+            audio_seconds=speech.audio_seconds, speech_seconds=speech.seconds, speech_regions=len(speech.regions)
+        )
+
+
+def _require_speech(speech: Speech) -> None:
+    if not speech.regions:
+        raise InvalidAudio(
+            f"No speech was found in the {speech.audio_seconds:.1f} s of this recording.",
+            code="no_speech",
+            help="Listen to it with GET /audio/{audio_id}/download: is it the right file, was the microphone on?",
+        )

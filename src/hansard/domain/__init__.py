@@ -1,0 +1,1 @@
+"""What a transcription service knows and decides, in the standard library alone."""

@@ -1,0 +1,176 @@
+"""Every way the service can say no, so that a failure is always told with its cause and its cure.
+
+    HansardError
+    ├── NotFound                    the id names nothing
+    ├── Conflict                    the state does not allow it
+    │   ├── IllegalMove             a status change that `transcription.MOVES` lacks
+    │   └── Superseded              another run owns the transcription now, or it was cancelled
+    ├── InvalidRequest              a parameter cannot be honoured
+    ├── InvalidAudio                the file cannot be transcribed, by any engine
+    ├── ConfigurationError          the operator must change a setting
+    ├── StorageError                the object store did not answer; worth another try
+    └── EngineError                 an engine could not do its work
+        ├── EngineRejected          it refused this audio or parameter; another try changes nothing
+        ├── EngineUnavailable       it is not set up here: no key, no model, no network
+        ├── EngineNotAuthenticated  the provider refused our credentials
+        ├── EngineRateLimited       the provider asks us to slow down; worth another try
+        ├── EngineTimedOut          no answer in time; worth another try
+        ├── EngineFailed            the provider broke; worth another try
+        └── EngineCrashed           the engine's process died under it
+
+Adapters raise these `from` the library's own exception. Each carries a stable `code` for programs, a
+`message` for people and a `help` that says what to do next.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Category(StrEnum):
+    """Whose move it is after a failure."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    RATE_LIMIT = "rate_limit"
+    TIMEOUT = "timeout"
+    AUTHENTICATION = "authentication"
+    CONFIGURATION = "configuration"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A failure as a fact: what is stored with a transcription and shown as its `error`."""
+
+    code: str
+    category: Category
+    message: str
+    retryable: bool = False
+    engine: str | None = None
+    provider_status: int | None = None
+    provider_request_id: str | None = None
+    help: str | None = None
+
+
+class HansardError(Exception):
+    """The root. `code`, `category` and `retryable` have a default for each class."""
+
+    code: ClassVar[str] = "internal_error"
+    category: ClassVar[Category] = Category.INTERNAL
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:
+        super().__init__(message)
+        self.failure = Failure(
+            code=code or type(self).code,
+            category=type(self).category,
+            message=message,
+            retryable=type(self).retryable,
+            help=help,
+        )
+
+
+class NotFound(HansardError):
+    code = "not_found"
+    category = Category.CLIENT
+
+
+class Conflict(HansardError):
+    code = "conflict"
+    category = Category.CLIENT
+
+
+class IllegalMove(Conflict):
+    code = "illegal_move"
+
+
+class Superseded(Conflict):
+    code = "superseded"
+
+
+class InvalidRequest(HansardError):
+    code = "invalid_request"
+    category = Category.CLIENT
+
+
+class InvalidAudio(HansardError):
+    code = "invalid_audio"
+    category = Category.CLIENT
+
+
+class ConfigurationError(HansardError):
+    code = "configuration_error"
+    category = Category.CONFIGURATION
+
+
+class StorageError(HansardError):
+    code = "storage_unavailable"
+    category = Category.SERVER
+    retryable = True
+
+
+class EngineError(HansardError):
+    """What an engine raises. `retry_after_seconds` is the provider's own wish, where it has one."""
+
+    code = "engine_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        engine: str,
+        code: str | None = None,
+        help: str | None = None,
+        provider_status: int | None = None,
+        provider_request_id: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, help=help)
+        self.retry_after_seconds = retry_after_seconds
+        self.failure = replace(
+            self.failure,
+            engine=engine,
+            provider_status=provider_status,
+            provider_request_id=provider_request_id,
+        )
+
+
+class EngineRejected(EngineError):
+    code = "engine_rejected"
+    category = Category.CLIENT
+
+
+class EngineUnavailable(EngineError):
+    code = "engine_unavailable"
+    category = Category.CONFIGURATION
+
+
+class EngineNotAuthenticated(EngineError):
+    code = "engine_not_authenticated"
+    category = Category.AUTHENTICATION
+
+
+class EngineRateLimited(EngineError):
+    code = "engine_rate_limited"
+    category = Category.RATE_LIMIT
+    retryable = True
+
+
+class EngineTimedOut(EngineError):
+    code = "engine_timed_out"
+    category = Category.TIMEOUT
+    retryable = True
+
+
+class EngineFailed(EngineError):
+    code = "engine_failed"
+    category = Category.SERVER
+    retryable = True
+
+
+class EngineCrashed(EngineError):
+    code = "engine_crashed"
+    category = Category.INTERNAL
+    retryable = True

@@ -1,0 +1,87 @@
+"""What was said: words in segments, and the passages they were recognised in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from hansard.domain.speech import Span
+
+LANGUAGES_WRITTEN_WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "th", "lo", "my", "km"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word with its times, in seconds from the start of the recording. `probability` is 0 … 1."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    probability: float | None = None
+
+    def shifted(self, seconds: float) -> "Word":
+        return replace(self, start_seconds=self.start_seconds + seconds, end_seconds=self.end_seconds + seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A stretch of speech as the engine gave it. `language` is an ISO 639-1 code; `confidence` is 0 … 1."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    words: tuple[Word, ...] = ()
+    confidence: float | None = None
+    language: str | None = None
+    speaker: str | None = None
+    engine: str | None = None
+
+    def shifted(self, seconds: float) -> "Segment":
+        """The same segment, later: engines count from the start of the passage they were given."""
+        return replace(
+            self,
+            start_seconds=self.start_seconds + seconds,
+            end_seconds=self.end_seconds + seconds,
+            words=tuple(word.shifted(seconds) for word in self.words),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognisedPassage:
+    """A checkpoint: a finished passage with its segments, timed from the start of the recording."""
+
+    span: Span
+    engine: str
+    model: str
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """The record. `segments` are in order of time."""
+
+    language: str | None
+    segments: tuple[Segment, ...]
+
+    @classmethod
+    def of(cls, passages: Iterable[RecognisedPassage]) -> "Transcript":
+        """Put passages back together, in order of time, whoever recognised them and whenever."""
+        segments = tuple(segment for passage in sorted(passages, key=lambda p: p.span) for segment in passage.segments)
+        return cls(language=_prevailing_language(segments), segments=segments)
+
+    @property
+    def text(self) -> str:
+        space = "" if self.language in LANGUAGES_WRITTEN_WITHOUT_SPACES else " "
+        return space.join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def word_count(self) -> int:
+        """Timed words; where an engine gives no word times, what stands between spaces."""
+        return sum(len(segment.words) or len(segment.text.split()) for segment in self.segments)
+
+
+def _prevailing_language(segments: Iterable[Segment]) -> str | None:
+    seconds: dict[str, float] = {}
+    for segment in segments:
+        if segment.language is not None:
+            spoken = segment.end_seconds - segment.start_seconds
+            seconds[segment.language] = seconds.get(segment.language, 0.0) + spoken
+    return max(seconds, key=lambda language: seconds[language], default=None)

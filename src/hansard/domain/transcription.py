@@ -1,0 +1,235 @@
+"""A transcription's life: what was asked for, what was tried, how it ended.
+
+    queued ──► running ──► completed
+      ▲  │        │ │
+      │  │        │ └────► failed ─────┐
+      │  └────────┼──────► cancelled ──┤
+      └───────────┴────────────────────┘  (worker died; or asked for again)
+
+State changes only through the methods of `Transcription`: each checks `MOVES` and records its event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID, uuid4
+
+from hansard.domain.errors import Category, Failure, IllegalMove, Superseded
+from hansard.domain.events import (
+    Event,
+    TranscriptionCancelled,
+    TranscriptionCompleted,
+    TranscriptionFailed,
+    TranscriptionInterrupted,
+    TranscriptionQueued,
+    TranscriptionStarted,
+)
+
+AUTO = "auto"
+"""The engine name that leaves the choice to the service."""
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
+
+
+MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
+    {
+        Status.QUEUED: frozenset({Status.RUNNING, Status.FAILED, Status.CANCELLED}),
+        Status.RUNNING: frozenset({Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
+        Status.FAILED: frozenset({Status.QUEUED}),
+        Status.CANCELLED: frozenset({Status.QUEUED}),
+        Status.COMPLETED: frozenset(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What was asked for; frozen when the job is made. None leaves a choice to the engine."""
+
+    engine: str = AUTO
+    model: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+    hotwords: str | None = None
+    priority: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class AttemptOutcome(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+    """The worker died, or the run was cancelled, in the middle of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of one engine, over as many passages as it managed (`recognised_seconds` of audio)."""
+
+    number: int
+    engine: str
+    model: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: AttemptOutcome = AttemptOutcome.RUNNING
+    recognised_seconds: float = 0.0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The measurements of a completed transcription. `degraded_reasons` is empty for a full-quality record."""
+
+    engine: str
+    model: str
+    language: str | None
+    audio_seconds: float
+    speech_seconds: float
+    word_count: int
+    processing_seconds: float
+    degraded_reasons: tuple[str, ...] = ()
+
+    @property
+    def real_time_factor(self) -> float:
+        """Processing time over audio time; below 1 is faster than real time."""
+        return self.processing_seconds / self.audio_seconds if self.audio_seconds else 0.0
+
+
+@dataclass(kw_only=True, eq=False)
+class Transcription:
+    """The aggregate. `run` numbers the times a worker took it: a worker whose number is old has lost it."""
+
+    id: UUID
+    audio_id: UUID
+    parameters: Parameters
+    created_at: datetime
+    request_id: str | None = None
+    status: Status = Status.QUEUED
+    run: int = 0
+    progress: float = 0.0
+    activity: str | None = None
+    pipeline_run_id: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: tuple[Attempt, ...] = ()
+    failure: Failure | None = None
+    result: Result | None = None
+    _events: list[Event] = field(default_factory=list[Event])
+
+    @classmethod
+    def queue(
+        cls, *, audio_id: UUID, parameters: Parameters, at: datetime, request_id: str | None = None
+    ) -> "Transcription":
+        made = cls(id=uuid4(), audio_id=audio_id, parameters=parameters, created_at=at, request_id=request_id)
+        made._record(
+            TranscriptionQueued(subject_id=made.id, occurred_at=at, audio_id=audio_id, engine=parameters.engine)
+        )
+        return made
+
+    def start(self, at: datetime) -> int:
+        """A worker takes it. Taking a running one means that its last worker died. Returns the run's number."""
+        if self.status is Status.RUNNING:
+            self.interrupt(at)
+        self._move(Status.RUNNING)
+        self.run += 1
+        self.started_at, self.activity = at, "preparing the audio"
+        self._record(TranscriptionStarted(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, run=self.run))
+        return self.run
+
+    def interrupt(self, at: datetime) -> None:
+        """Back to the queue, keeping what was recognised."""
+        self._move(Status.QUEUED)
+        self._abandon_attempt(at)
+        self.activity = None
+        self._record(TranscriptionInterrupted(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, run=self.run))
+
+    def require_run(self, run: int) -> None:
+        """Fencing: raise `Superseded` unless `run` still owns the transcription."""
+        if self.status is not Status.RUNNING or self.run != run:
+            raise Superseded(f"run {run} no longer owns transcription {self.id}: it is {self.status}, run {self.run}")
+
+    def report(self, activity: str, progress: float | None = None) -> None:
+        """Say what is being done now and how far it is (0 … 1). Progress never goes back."""
+        self.activity = activity
+        if progress is not None:
+            self.progress = max(self.progress, min(progress, 1.0))
+
+    def begin_attempt(self, *, engine: str, model: str, at: datetime) -> None:
+        attempt = Attempt(number=len(self.attempts) + 1, engine=engine, model=model, started_at=at)
+        self.attempts = (*self.attempts, attempt)
+
+    def advance_attempt(self, seconds: float) -> None:
+        """The running attempt has recognised `seconds` more of the audio."""
+        running = self.attempts[-1]
+        self._amend_attempt(replace(running, recognised_seconds=running.recognised_seconds + seconds))
+
+    def end_attempt(self, at: datetime, failure: Failure | None = None) -> None:
+        outcome = AttemptOutcome.FAILED if failure else AttemptOutcome.SUCCEEDED
+        self._amend_attempt(replace(self.attempts[-1], ended_at=at, outcome=outcome, failure=failure))
+
+    def complete(self, result: Result, at: datetime) -> None:
+        self._end(Status.COMPLETED, at)
+        self.result, self.progress = result, 1.0
+        self._record(
+            TranscriptionCompleted(
+                subject_id=self.id,
+                occurred_at=at,
+                audio_id=self.audio_id,
+                engine=result.engine,
+                model=result.model,
+                language=result.language,
+                audio_seconds=result.audio_seconds,
+                word_count=result.word_count,
+                degraded=bool(result.degraded_reasons),
+            )
+        )
+
+    def fail(self, failure: Failure, at: datetime) -> None:
+        self._end(Status.FAILED, at)
+        self.failure = failure
+        self._record(TranscriptionFailed(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, failure=failure))
+
+    def cancel(self, at: datetime) -> None:
+        self._end(Status.CANCELLED, at)
+        self.failure = Failure(
+            code="cancelled", category=Category.CANCELLED, message="The transcription was cancelled on request."
+        )
+        self._record(TranscriptionCancelled(subject_id=self.id, occurred_at=at, audio_id=self.audio_id))
+
+    def pull_events(self) -> tuple[Event, ...]:
+        """The events since the last call; the repository writes them in the commit that saves the change."""
+        events, self._events = tuple(self._events), []
+        return events
+
+    def _end(self, status: Status, at: datetime) -> None:
+        self._move(status)
+        self._abandon_attempt(at)
+        self.ended_at, self.activity = at, None
+
+    def _abandon_attempt(self, at: datetime) -> None:
+        if self.attempts and self.attempts[-1].outcome is AttemptOutcome.RUNNING:
+            self._amend_attempt(replace(self.attempts[-1], ended_at=at, outcome=AttemptOutcome.ABANDONED))
+
+    def _amend_attempt(self, attempt: Attempt) -> None:
+        self.attempts = (*self.attempts[:-1], attempt)
+
+    def _move(self, status: Status) -> None:
+        if status not in MOVES[self.status]:
+            raise IllegalMove(f"a transcription that is {self.status} cannot become {status}")
+        self.status = status
+
+    def _record(self, event: Event) -> None:
+        self._events.append(event)
