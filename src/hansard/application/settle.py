@@ -16,8 +16,16 @@ from hansard.domain.transcription import Attempt, Result
 class Settled:
     """What the whole transcription came to."""
 
-    result: Result
+    engine: str
+    model: str
+    language: str | None
+    audio_seconds: float
+    speech_seconds: float
+    processing_seconds: float
+    real_time_factor: float
     segments: int
+    words: int
+    degraded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +46,18 @@ class Settle:
             result = self._result(transcription.attempts, speech, passages, transcript)
             uow.transcripts.save(transcription_id, transcript)
             transcription.complete(result, self.clock())
-        return Settled(result=result, segments=len(transcript.segments))
+        return Settled(
+            engine=result.engine,
+            model=result.model,
+            language=result.language,
+            audio_seconds=result.audio_seconds,
+            speech_seconds=result.speech_seconds,
+            processing_seconds=result.processing_seconds,
+            real_time_factor=result.real_time_factor,
+            segments=len(transcript.segments),
+            words=result.word_count,
+            degraded=bool(result.degraded_reasons),
+        )
 
     def _result(
         self,

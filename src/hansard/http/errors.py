@@ -1,0 +1,227 @@
+"""How an error becomes an answer: one table, and RFC 9457 problem details for everything that is refused.
+
+The answer says what is wrong, whose move it is and what to do next. What a stranger should not see, such as the
+message of an unexpected exception, stays in the log, under the request id that the answer carries.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from loguru import logger
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from hansard.domain import errors
+from hansard.domain.errors import Category, HansardError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+STATUS_OF: Mapping[type[HansardError], HTTPStatus] = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InvalidAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.EngineRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ConfigurationError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The nearest ancestor of an error's class counts; what has none is a 500."""
+
+CODE_OF: Mapping[int, str] = {
+    400: "bad_request",
+    404: "unknown_path",
+    405: "method_not_allowed",
+    413: "too_large",
+}
+"""Codes of refusals that the framework makes itself."""
+
+
+class TooLarge(HTTPException):
+    """Raised while a body comes in: the framework passes HTTP exceptions on, whoever raises them."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The request is larger than the {limit_bytes:,} bytes allowed here.",
+            # The rest of the body is not wanted: without this the client would go on sending it.
+            headers={"Connection": "close"},
+        )
+
+
+class FieldError(BaseModel):
+    field: str = Field(description="Where: a field's name, or a path such as `metadata.case`.", examples=["language"])
+    code: str = Field(examples=["string_pattern_mismatch"])
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(description="What is wrong, for people.")
+    code: str = Field(description="What is wrong, for programs.", examples=["not_found"])
+    category: Category = Field(description="Whose move it is.")
+    help: str | None = Field(description="What to do next.")
+    request_id: str | None = Field(description="Quote this to the operator: the log has it on every line.")
+    errors: list[FieldError] | None = Field(None, description="Each field that was refused.")
+
+
+def problem_response(
+    request_id: str | None,
+    status: int,
+    *,
+    detail: str,
+    code: str,
+    category: Category,
+    help: str | None = None,
+    errors: list[FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        category=category,
+        help=help,
+        request_id=request_id,
+        errors=errors,
+    )
+    leave_out = {"errors"} if errors is None else None
+    return Response(problem.model_dump_json(exclude=leave_out), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal in one shape. Unexpected exceptions are answered by `middleware.RequestLog`."""
+    app.add_exception_handler(HansardError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _framework_refusal)
+
+
+def unexpected_problem(request_id: str) -> Response:
+    return problem_response(
+        request_id,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        detail="An unexpected error stopped this request.",
+        code="internal_error",
+        category=Category.INTERNAL,
+        help=f"The service's log has the details, under request id {request_id}.",
+    )
+
+
+def _domain_error(request: Request, error: Exception) -> Response:
+    failure = cast(HansardError, error).failure
+    status = _status_of(type(cast(HansardError, error)))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.opt(exception=error).bind(code=failure.code).error("The request could not be served.")
+    headers: dict[str, str] = {}
+    if failure.retryable:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return problem_response(
+        _request_id(request),
+        status,
+        detail=_sentence(failure.message),
+        code=failure.code,
+        category=failure.category,
+        help=failure.help,
+        headers=headers,
+    )
+
+
+def _status_of(kind: type[HansardError]) -> HTTPStatus:
+    for ancestor in kind.__mro__:
+        if ancestor in STATUS_OF:
+            return STATUS_OF[ancestor]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _invalid_request(request: Request, error: Exception) -> Response:
+    found = [_field_error(each) for each in cast(RequestValidationError, error).errors()]
+    return problem_response(
+        _request_id(request),
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        detail=" ".join(f"{each.field}: {each.message}." for each in found),
+        code="invalid_request",
+        category=Category.CLIENT,
+        help="GET /docs describes each request and its fields.",
+        errors=found,
+    )
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    """What the client sent is not repeated: it may be long, secret, or not even text."""
+    where: Sequence[object] = error["loc"]
+    # The first part says body, query or path; JSON that cannot be read has a position instead of a name.
+    path = [str(part) for part in where[1:] if not isinstance(part, int)]
+    message = _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    return FieldError(field=_printable(path) or str(where[0]), code=error["type"], message=message)
+
+
+_MESSAGES = {
+    "extra_forbidden": "is not a parameter here",
+    "missing": "is required",
+    "json_invalid": "is not valid JSON",
+    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
+}
+
+
+def _printable(path: Iterable[str]) -> str:
+    """A field's name comes from the client: keep it short and encodable."""
+    return ".".join(path).encode("utf-8", "replace").decode()[:200]
+
+
+def _framework_refusal(request: Request, error: Exception) -> Response:
+    refusal = cast(HTTPException, error)
+    status = refusal.status_code
+    return problem_response(
+        _request_id(request),
+        status,
+        detail=_sentence(_DETAILS.get(status) or refusal.detail),
+        code=CODE_OF.get(status, "http_error"),
+        category=Category.CLIENT,
+        help=_HELP.get(status),
+        headers=refusal.headers,
+    )
+
+
+_DETAILS = {404: "There is nothing at this path.", 405: "This path does not answer to that method."}
+_HELP = {
+    400: "The body could not be read. Send a recording as multipart/form-data, in the field `file`.",
+    404: "GET /docs lists the paths.",
+    405: "The Allow header lists the methods; GET /docs describes them.",
+    413: "Send a smaller file, compressed audio for instance, or raise HANSARD_MAX_UPLOAD_BYTES.",
+}
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _request_id(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)
+
+
+def describe_problems(openapi: dict[str, Any]) -> dict[str, Any]:
+    """Say in the OpenAPI document that every refusal is a `Problem`: FastAPI only knows its own shape."""
+    schemas = openapi["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(definition.pop("$defs"))
+    schemas["Problem"] = definition
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in openapi["paths"].values():
+        for operation in path.values():
+            operation["responses"]["default"] = {"description": "It was refused.", "content": content}
+            for status, response in operation["responses"].items():
+                if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
+                    response["content"] = content
+    return openapi

@@ -1,0 +1,1 @@
+"""Every job as a pipeline run: the only package that knows ZenML."""

@@ -1,0 +1,84 @@
+"""Our own ZenML: its configuration and its SQL store live in the data directory, apart from any other on the machine.
+
+ZenML reads its environment when it is imported, and importing it takes seconds; so nothing imports it before
+`activate` has set that environment, and only those who run or list pipelines import it at all.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRun:
+    """One ZenML run. `measurements` is empty until the run has settled."""
+
+    id: str
+    name: str
+    status: str
+    created_at: datetime
+    measurements: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ZenmlStore:
+    """`url` is an SQL store (`sqlite:///…`, `mysql://…`); None is a file in `directory`."""
+
+    directory: Path
+    url: str | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a shell needs to have `zenml` commands look at this store."""
+        return {
+            "ZENML_CONFIG_PATH": str(self.directory),
+            "ZENML_STORE_TYPE": "sql",
+            "ZENML_STORE_URL": self.url or f"sqlite:///{self.directory / 'zenml.db'}",
+        }
+
+    def activate(self) -> None:
+        """Point this process at the store. Call before anything imports ZenML."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        os.environ.update(
+            self.environment,
+            ZENML_ANALYTICS_OPT_IN="false",
+            ZENML_ENABLE_REPO_INIT_WARNINGS="false",
+            ZENML_DISABLE_STEP_LOGS_STORAGE="true",
+            ZENML_DISABLE_PIPELINE_LOGS_STORAGE="true",
+            AUTO_OPEN_DASHBOARD="false",
+        )
+
+    def open(self, after_import: Callable[[], None]) -> None:
+        """Import ZenML and connect; the first time makes the store. `after_import` may mend what the import broke."""
+        self.activate()
+        from zenml.client import Client  # noqa: PLC0415 - after `activate`
+        from zenml.environment import Environment  # noqa: PLC0415
+
+        after_import()
+        # ZenML lists the installed packages in a child process, twice a run: a third of a run's cost. They don't
+        # change while a process lives.
+        if not hasattr(Environment.get_python_packages, "cache_info"):
+            Environment.get_python_packages = staticmethod(cache(Environment.get_python_packages))
+        Client().active_stack_model  # noqa: B018 - connects and creates the default stack
+
+    def runs(self, *, limit: int, after_import: Callable[[], None]) -> list[PipelineRun]:
+        """The latest runs, newest first."""
+        self.open(after_import)
+        from zenml.client import Client  # noqa: PLC0415
+
+        page = Client().list_pipeline_runs(sort_by="desc:created", size=limit, hydrate=True)
+        return [
+            PipelineRun(
+                id=str(run.id),
+                name=run.name,
+                status=str(run.status),
+                created_at=run.created,
+                measurements=dict(run.run_metadata),
+            )
+            for run in page.items
+        ]
