@@ -1,22 +1,49 @@
 """Every setting of the service, each documented where it is defined: `docs/settings.md` is generated from here.
 
-Only `bootstrap.py` and the entry points read settings; everything else is given what it needs.
+Only `bootstrap.py` and the entry points read settings; everything else is given what it needs. Entry points call
+`load`, which tells what is wrong with a setting in words for the person who set it.
 """
 
 import os
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hansard.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ENV_FILE = ".env"
+PREFIX = "HANSARD_"
+
+SECTIONS = {
+    "environment": "The service",
+    "data_dir": "Data",
+    "log_level": "Logging",
+    "pipeline_runner": "Pipelines",
+    "engine_chain": "Engines",
+    "retry_max_attempts": "Retries",
+}
+"""The setting that each section of the documentation begins with, and the section's name."""
 
 
 class Environment(StrEnum):
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    TRACE = "TRACE"
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
 
 
 class LogFormat(StrEnum):
@@ -37,109 +64,128 @@ class Settings(BaseSettings):
     """Read from the environment, then from `.env` in the working directory, then from the defaults below."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HANSARD_", env_file=ENV_FILE, extra="ignore", populate_by_name=True, frozen=True
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
     )
 
-    # The service
     environment: Environment = Field(
-        Environment.DEVELOPMENT, description="`production` refuses anything made for tests."
+        default=Environment.DEVELOPMENT, description="`production` refuses anything made for tests."
     )
-    host: str = Field("127.0.0.1", description="Address the API listens on.")
-    port: int = Field(8000, ge=1, le=65535, description="Port the API listens on.")
+    host: str = Field(default="127.0.0.1", description="Address the API listens on.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the API listens on.")
     workers: int = Field(
         default_factory=_default_workers,
         ge=1,
         description="Worker processes; each runs one transcription at a time. Default: one per core, at most 4.",
     )
     max_upload_bytes: int = Field(
-        4 * 1024**3, gt=0, description="Larger uploads are refused with 413 before they are stored."
+        default=4 * 1024**3, gt=0, description="Larger uploads are refused with 413 before they are stored."
     )
     testing: bool = Field(
-        False,
+        default=False,
         validation_alias="TESTING",
         description="Allows the `mock` engine. Never with `HANSARD_ENVIRONMENT=production`.",
     )
 
-    # Data
     data_dir: Path = Field(
-        Path("data"), description="Everything the service writes: PostgreSQL, recordings, ZenML, models, logs."
+        default=Path("data"), description="Everything the service writes: PostgreSQL, recordings, ZenML, models, logs."
     )
     database_url: str | None = Field(
-        None,
+        default=None,
         description="A PostgreSQL (15 or newer) you run, as `postgresql://user:password@host/name`. "
         "Default: one embedded in the data directory.",
     )
     storage_url: str | None = Field(
-        None,
+        default=None,
         description="Where recordings are kept: `file:///path`, `s3://bucket/prefix`, `gs://…` or `az://…`. "
         "Default: `objects` in the data directory.",
     )
 
-    # Logging
-    log_level: str = Field(
-        "INFO",
+    log_level: LogLevel = Field(
+        default=LogLevel.INFO,
         validation_alias="LOG_LEVEL",
-        pattern="(?i)^(TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL)$",
-        description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+        description="`TRACE`, `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     )
     log_format: LogFormat = Field(
-        LogFormat.PRETTY, validation_alias="LOG_FORMAT", description="`pretty` for people, `json` for machines."
+        default=LogFormat.PRETTY, validation_alias="LOG_FORMAT", description="`pretty` for people, `json` for machines."
     )
 
-    # Pipelines
     pipeline_runner: Runner = Field(
-        Runner.ZENML,
+        default=Runner.ZENML,
         description="`zenml` records every job as a ZenML run; `in_process` runs the same steps untracked.",
     )
     zenml_store_url: str | None = Field(
-        None,
+        default=None,
         validation_alias="ZENML_STORE_URL",
         description="ZenML's SQL store, as `sqlite:///…` or `mysql://…`. Default: a file in the data directory.",
     )
 
-    # Engines
-    engine_chain: tuple[str, ...] = Field(
-        ("openai", "whisper", "pocketsphinx"),
-        description="What `auto` tries, best first, as a JSON list. The first engine that can do the job here does it.",
+    engine_chain: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("openai", "whisper", "pocketsphinx"),
+        min_length=1,
+        description="What `auto` tries, best first, with commas between. The first engine that can do the job here "
+        "does it.",
     )
-    offline: bool = Field(False, description="`1`: no engine and no model download touches the network.")
+    offline: bool = Field(default=False, description="`1`: no engine and no model download touches the network.")
     whisper_model: str | None = Field(
-        None,
+        default=None,
         description="A Whisper model's name (`small`, `large-v3-turbo`, `Systran/faster-whisper-base` …) or a local "
         "directory. Default: `large-v3-turbo` with a GPU, `small` without.",
     )
-    whisper_device: str = Field("auto", description="`auto`, `cpu` or `cuda`.")
+    whisper_device: str = Field(default="auto", description="`auto`, `cpu` or `cuda`.")
     whisper_compute_type: str = Field(
-        "default",
+        default="default",
         description="CTranslate2's: `int8`, `float16`, `float32` … `default`: float16 on a GPU, int8 without.",
     )
-    whisper_beam_size: int = Field(5, ge=1, description="Hypotheses kept while decoding; 1 is fastest.")
+    whisper_beam_size: int = Field(default=5, ge=1, description="Hypotheses kept while decoding; 1 is fastest.")
     whisper_batch_size: int = Field(
-        1, ge=1, description="30-second windows decoded at once: 8 to 16 pays on a GPU, 1 is best without."
+        default=1, ge=1, description="30-second windows decoded at once: 8 to 16 pays on a GPU, 1 is best without."
     )
     whisper_threads: int = Field(
-        1, ge=1, description="CPU threads a worker gives to Whisper; more workers beat more threads."
+        default=1, ge=1, description="CPU threads a worker gives to Whisper; more workers beat more threads."
     )
     openai_api_key: SecretStr | None = Field(
-        None, validation_alias="OPENAI_API_KEY", description="Your key; with it, `auto` uses OpenAI first."
+        default=None, validation_alias="OPENAI_API_KEY", description="Your key; with it, `auto` uses OpenAI first."
     )
     openai_base_url: str | None = Field(
-        None, validation_alias="OPENAI_BASE_URL", description="Another server that speaks OpenAI's API."
+        default=None, validation_alias="OPENAI_BASE_URL", description="Another server that speaks OpenAI's API."
     )
     openai_model: str = Field(
-        "whisper-1", description="OpenAI's model when none is asked for; `whisper-1` gives word times."
+        default="whisper-1", description="OpenAI's model when none is asked for; `whisper-1` gives word times."
     )
-    openai_timeout_seconds: float = Field(600, gt=0, description="How long one call to OpenAI may take.")
+    openai_timeout_seconds: float = Field(default=600, gt=0, description="How long one call to OpenAI may take.")
 
-    # Retries
-    retry_max_attempts: int = Field(4, ge=1, description="Times an engine is tried before a transcription fails.")
+    retry_max_attempts: int = Field(
+        default=4, ge=1, description="Times an engine is tried before a transcription fails."
+    )
     retry_base_seconds: float = Field(
-        1.0, ge=0, description="Back-off before the second attempt; it doubles with each."
+        default=1.0, ge=0, description="Back-off before the second attempt; it doubles with each."
     )
-    retry_cap_seconds: float = Field(60.0, ge=0, description="The longest back-off, unless the provider asks for more.")
+    retry_cap_seconds: float = Field(
+        default=60.0, ge=0, description="The longest back-off, unless the provider asks for more."
+    )
     retry_budget_seconds: float = Field(
-        300.0, ge=0, description="The most that one transcription waits between attempts, in all."
+        default=300.0, ge=0, description="The most that one transcription waits between attempts, in all."
     )
+
+    @field_validator("engine_chain", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser()
 
     @model_validator(mode="after")
     def _refuse_tests_in_production(self) -> Self:
@@ -149,3 +195,74 @@ class Settings(BaseSettings):
                 "transcripts up. Unset TESTING, or set HANSARD_ENVIRONMENT=development."
             )
         return self
+
+
+class SettingsError(ConfigurationError):
+    """A setting cannot be used; the message names the variable, its value and what would do."""
+
+    code = "bad_settings"
+
+
+def load() -> Settings:
+    """The settings of this process. Raises `SettingsError`."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors(include_url=False)]
+        raise SettingsError(
+            "\n".join(problem for problem, _ in problems),
+            help="\n".join(remedy for _, remedy in problems if remedy) or None,
+        ) from error
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting called `name`."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of the setting called `name` must not be shown."""
+    return "SecretStr" in str(Settings.model_fields[name].annotation)
+
+
+class Origin(StrEnum):
+    ENVIRONMENT = "environment"
+    ENV_FILE = ".env"
+    DEFAULT = "default"
+
+
+def origin(name: str) -> Origin:
+    """Where the setting called `name` gets its value from, in this process."""
+    wanted = variable(name).casefold()
+    for place, variables in ((Origin.ENVIRONMENT, os.environ), (Origin.ENV_FILE, dotenv_values(ENV_FILE))):
+        if any(key.casefold() == wanted and value for key, value in variables.items()):
+            return place
+    return Origin.DEFAULT
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Variables that look like ours but are not, each with the one that was probably meant."""
+    known = {variable(name).removeprefix(PREFIX): variable(name) for name in Settings.model_fields}
+    unknown: dict[str, str | None] = {}
+    for name in sorted({*os.environ, *dotenv_values(ENV_FILE)}):
+        if name.upper().startswith(PREFIX) and name.upper() not in known.values():
+            close = get_close_matches(name.upper().removeprefix(PREFIX), known, n=1)
+            unknown[name] = known[close[0]] if close else None
+    return unknown
+
+
+def _problem(detail: "ErrorDetails") -> tuple[str, str | None]:
+    """What is wrong, and what to do about it."""
+    message = detail["msg"].removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message, None
+    # pydantic names a setting by its alias where it has one, else by its field.
+    place = str(detail["loc"][0])
+    name = next(name for name in Settings.model_fields if place in {name, variable(name)})
+    value = "***" if is_secret(name) else detail["input"]
+    key, purpose, where = variable(name), Settings.model_fields[name].description, origin(name)
+    return (
+        f"{key}={value} cannot be used: {message[0].lower()}{message[1:]}.",
+        f"{key} ({where}): {purpose} Correct it, or unset it for its default.",
+    )

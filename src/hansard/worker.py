@@ -1,11 +1,68 @@
 """A worker process: takes jobs from the queue, one at a time, and gives each to the use case that does it."""
 
+import gc
+import os
+from contextlib import AbstractContextManager
+from functools import partial
+from uuid import UUID
+
+from loguru import logger
+
 from hansard import bootstrap
+from hansard.bootstrap import Container
+from hansard.domain.transcription import Transcription
 from hansard.observability import logging
+from hansard.pipelines.zenml_runner import ZenmlRunner
+from hansard.queue.worker import run_worker
 from hansard.settings import Settings
 
 
 def main(settings: Settings, *, name: str) -> None:
-    """Work until told to stop (SIGTERM or SIGINT)."""
-    logging.configure(process=name, level=settings.log_level, format=settings.log_format)
+    """Work until told to stop (SIGTERM or SIGINT). A job that cannot end in time goes back into the queue."""
     container = bootstrap.build(settings, process=name)
+    warm_up(container)
+    logger.info("The worker is ready.")
+    ended = run_worker(
+        bootstrap.database_url(settings),
+        partial(transcribe, container),
+        container.transcribe.give_up,
+        name=name,
+        on_job=on_job,
+        revive=partial(bootstrap.database_url, settings),
+    )
+    container.close()
+    logger.info("The worker has stopped.")
+    if not ended:
+        os._exit(0)
+
+
+def warm_up(container: Container) -> None:
+    """What takes seconds is done before the first job; Whisper's model is fetched meanwhile, where it may be."""
+    settings = container.settings
+    if container.whisper.name in settings.engine_chain:
+        container.whisper.fetch_in_background()
+    if isinstance(container.runner, ZenmlRunner):
+        container.runner.warm_up()
+    # What was imported stays: leave it out of every later collection.
+    gc.collect()
+    gc.freeze()
+
+
+def transcribe(container: Container, transcription_id: UUID) -> Transcription:
+    """Do one job and say how it ended."""
+    transcription = container.transcribe(transcription_id)
+    outcome = logger.bind(status=transcription.status.value, run=transcription.run)
+    if transcription.failure is not None:
+        failure = transcription.failure
+        outcome.bind(code=failure.code, category=failure.category.value, engine=failure.engine).error(failure.message)
+    elif transcription.result is not None:
+        result = transcription.result
+        outcome.bind(
+            engine=result.engine, audio_seconds=result.audio_seconds, real_time_factor=result.real_time_factor
+        ).info("The transcription is completed.")
+    return transcription
+
+
+def on_job(transcription_id: UUID, request_id: str | None) -> AbstractContextManager[None]:
+    """The ids that stand on every line logged for a job."""
+    return logging.context(transcription_id=str(transcription_id), request_id=request_id)

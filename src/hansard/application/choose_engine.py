@@ -25,10 +25,19 @@ class ChooseEngine:
         refusals: list[EngineError] = []
         for candidate in self.chain if name == AUTO else (name,):
             try:
-                return self._ready(self.engines[candidate], request, on_wait)
+                return self._ready(self._engine(candidate), request, on_wait)
             except EngineError as refusal:
                 refusals.append(refusal)
         raise refusals[-1]
+
+    def _engine(self, name: str) -> SpeechEngine:
+        if name not in self.engines:
+            raise EngineUnavailable(
+                f"There is no engine called {name} here.",
+                engine=name,
+                help=f"Known here: {', '.join(self.engines)}. Ask for one of them, or name only them in the chain.",
+            )
+        return self.engines[name]
 
     def _ready(self, engine: SpeechEngine, request: Recognition, on_wait: Callable[[str], None]) -> SpeechEngine:
         engine.model_for(request)

@@ -5,7 +5,7 @@ retry, another worker or another engine continues where the last one stopped.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from hansard.application.choose_engine import ChooseEngine
@@ -13,7 +13,7 @@ from hansard.application.ports import Clock, PreparedAudio, Recognition, Sleep, 
 from hansard.application.prepare import PrepareAudio
 from hansard.application.retry import RetryPolicy
 from hansard.application.run import Run
-from hansard.domain.errors import EngineError
+from hansard.domain.errors import EngineError, Failure
 from hansard.domain.speech import Span, Speech, plan_passages, remaining
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
 from hansard.domain.transcription import Parameters
@@ -59,40 +59,35 @@ class Recognise:
     def _with_retries(self, run: Run, engine: SpeechEngine, request: Recognition) -> Recognised:
         failures, waited_seconds = 0, 0.0
         while True:
+            attempt = self._begin_attempt(run, engine, request)
             try:
-                return self._attempt(run, engine, request)
+                attempt.recognise(request)
             except EngineError as error:
-                failures += 1
+                self._end_attempt(run, error.failure)
+                # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
+                failures = 1 if attempt.finished else failures + 1
                 delay = self.retry.delay_seconds(error, attempts=failures, waited_seconds=waited_seconds)
                 if delay is None:
                     raise
                 run.report(f"trying {engine.name} again in {delay:.0f} s: {error}")
                 self.sleep(delay)
                 waited_seconds += delay
+            else:
+                self._end_attempt(run)
+                return attempt.measured()
 
-    def _attempt(self, run: Run, engine: SpeechEngine, request: Recognition) -> Recognised:
+    def _begin_attempt(self, run: Run, engine: SpeechEngine, request: Recognition) -> "_Attempt":
         model = engine.model_for(request)
         with run.change() as (uow, transcription):
             transcription.begin_attempt(engine=engine.name, model=model, at=self.clock())
             transcription.report(f"recognising with {engine.name}")
             speech = uow.transcripts.speech(run.transcription_id)
             done = uow.transcripts.passages(run.transcription_id)
-        passages = _Passages(run, self.prepared, engine, model, speech or Speech(0.0, ()), list(done))
-        try:
-            passages.recognise(request)
-        except EngineError as error:
-            with run.change() as (_, transcription):
-                transcription.end_attempt(self.clock(), error.failure)
-            raise
+        return _Attempt(run, self.prepared, engine, model, speech or Speech(0.0, ()), done)
+
+    def _end_attempt(self, run: Run, failure: Failure | None = None) -> None:
         with run.change() as (_, transcription):
-            transcription.end_attempt(self.clock())
-        new = passages.done[len(done) :]
-        return Recognised(
-            engine=engine.name,
-            model=model,
-            passages=len(new),
-            recognised_seconds=sum(passage.span.seconds for passage in new),
-        )
+            transcription.end_attempt(self.clock(), failure)
 
 
 def recognition(parameters: Parameters) -> Recognition:
@@ -106,23 +101,32 @@ def recognition(parameters: Parameters) -> Recognition:
 
 
 @dataclass(slots=True)
-class _Passages:
-    """One attempt's way through the speech that is left."""
+class _Attempt:
+    """One way through the speech that is left. `done` was on record before it, `finished` it adds."""
 
     run: Run
     prepared: PreparedAudio
     engine: SpeechEngine
     model: str
     speech: Speech
-    done: list[RecognisedPassage]
+    done: tuple[RecognisedPassage, ...]
+    finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
 
     def recognise(self, request: Recognition) -> None:
         left = remaining(self.speech.regions, [passage.span for passage in self.done])
         for span in plan_passages(left, self.engine.limits):
             # One language for a recording: short passages are too little to detect it from, each for itself.
-            language = request.language or Transcript.of(self.done).language
+            language = request.language or Transcript.of((*self.done, *self.finished)).language
             segments = self._listen(span, replace(request, language=language))
             self._keep(RecognisedPassage(span=span, engine=self.engine.name, model=self.model, segments=segments))
+
+    def measured(self) -> Recognised:
+        return Recognised(
+            engine=self.engine.name,
+            model=self.model,
+            passages=len(self.finished),
+            recognised_seconds=sum(passage.span.seconds for passage in self.finished),
+        )
 
     def _listen(self, span: Span, request: Recognition) -> tuple[Segment, ...]:
         pcm = self.prepared.read(self.run.transcription_id, span)
@@ -136,11 +140,11 @@ class _Passages:
         return tuple(segments)
 
     def _keep(self, passage: RecognisedPassage) -> None:
-        self.done.append(passage)
         with self.run.change() as (uow, transcription):
             uow.transcripts.add_passage(self.run.transcription_id, passage)
             transcription.advance_attempt(passage.span.seconds)
             transcription.report(f"recognising with {self.engine.name}", self._progress(passage.span.end_seconds))
+        self.finished.append(passage)
 
     def _report(self, reached_seconds: float) -> None:
         self.run.report(f"recognising with {self.engine.name}", self._progress(reached_seconds))

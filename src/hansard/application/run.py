@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.ports import Clock, UnitOfWork
-from hansard.domain.errors import Category, Failure, HansardError, Superseded
+from hansard.domain.errors import Category, Failure, HansardError, StorageError, Superseded
 from hansard.domain.transcription import Transcription
 
 
@@ -35,10 +35,13 @@ class Run:
 
     @contextmanager
     def failures_recorded(self) -> Generator[None]:
-        """A step records its own failure: a pipeline engine does not carry exceptions faithfully."""
+        """A step records its own failure: a pipeline engine does not carry exceptions faithfully.
+
+        Storage that is away for a moment is no outcome: the run breaks off, and the queue brings the job again.
+        """
         try:
             yield
-        except Superseded:
+        except (Superseded, StorageError):
             raise
         except HansardError as error:
             self._fail(error.failure)

@@ -9,7 +9,7 @@ from hansard.application.run import Run
 from hansard.domain.errors import InvalidAudio
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
-from hansard.domain.transcription import Attempt, Result
+from hansard.domain.transcription import Attempt, AttemptOutcome, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,9 @@ def _most_used(passages: Iterable[RecognisedPassage]) -> RecognisedPassage:
 def _seconds_spent(attempts: Iterable[Attempt]) -> float:
     """Attempts that came to an end; how long an abandoned one really worked is not known."""
     return sum(
-        (attempt.ended_at - attempt.started_at).total_seconds() for attempt in attempts if attempt.ended_at is not None
+        (attempt.ended_at - attempt.started_at).total_seconds()
+        for attempt in attempts
+        if attempt.ended_at is not None and attempt.outcome is not AttemptOutcome.ABANDONED
     )
 
 

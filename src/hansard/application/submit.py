@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
+from hansard.application.recognise import recognition
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.transcription import AUTO, Parameters, Transcription
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """Raises `NotFound` for an unknown audio file and `InvalidRequest` for an unknown engine."""
+    """Raises `NotFound` for an unknown audio file, and what `check` raises."""
 
     unit_of_work: Callable[[], UnitOfWork]
     engines: Mapping[str, SpeechEngine]
     clock: Clock
 
     def __call__(self, audio_id: UUID, parameters: Parameters, *, request_id: str | None = None) -> Transcription:
-        self._check_engine(parameters.engine)
+        self.check(parameters)
         with self.unit_of_work() as uow:
             audio = uow.audio.get(audio_id)
             transcription = Transcription.queue(
@@ -29,11 +30,19 @@ class Submit:
             uow.commit()
         return transcription
 
-    def _check_engine(self, name: str) -> None:
-        if name != AUTO and name not in self.engines:
+    def check(self, parameters: Parameters) -> None:
+        """Raises `InvalidRequest` for an unknown engine and `EngineRejected` when the one named can't do that.
+
+        What `auto` can do is only known when a worker takes the job: engines come and go.
+        """
+        name = parameters.engine
+        if name == AUTO:
+            return
+        if name not in self.engines:
             known = ", ".join([AUTO, *self.engines])
             raise InvalidRequest(
                 f"There is no engine called {name!r}.",
                 code="unknown_engine",
                 help=f"Use one of: {known}. GET /engines tells what each can do here.",
             )
+        self.engines[name].model_for(recognition(parameters))

@@ -6,6 +6,7 @@ therefore always *speech minus finished passages*, whoever asks and however the 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 
 SHORTEST_SPAN_SECONDS = 0.05
@@ -58,7 +59,7 @@ def remaining(regions: Iterable[Span], done: Iterable[Span]) -> Iterator[Span]:
                 continue
             if span.start_seconds - start >= SHORTEST_SPAN_SECONDS:
                 yield Span(start, span.start_seconds)
-            start = max(start, span.end_seconds)
+            start = span.end_seconds
         if region.end_seconds - start >= SHORTEST_SPAN_SECONDS:
             yield Span(start, region.end_seconds)
 
@@ -86,5 +87,5 @@ def _cut(regions: Iterable[Span], limit_seconds: float) -> Iterator[Span]:
         pieces = max(1, ceil(region.seconds / limit_seconds))
         edges = [region.start_seconds + region.seconds * i / pieces for i in range(pieces)]
         edges.append(region.end_seconds)
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             yield Span(start, end)

@@ -1,6 +1,6 @@
 """What was said: words in segments, and the passages they were recognised in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hansard.domain.speech import Span
@@ -64,7 +64,8 @@ class Transcript:
     @classmethod
     def of(cls, passages: Iterable[RecognisedPassage]) -> "Transcript":
         """Put passages back together, in order of time, whoever recognised them and whenever."""
-        segments = tuple(segment for passage in sorted(passages, key=lambda p: p.span) for segment in passage.segments)
+        ordered = _with_speakers_apart(sorted(passages, key=lambda passage: passage.span))
+        segments = tuple(segment for passage in ordered for segment in passage.segments)
         return cls(language=_prevailing_language(segments), segments=segments)
 
     @property
@@ -76,6 +77,27 @@ class Transcript:
     def word_count(self) -> int:
         """Timed words; where an engine gives no word times, what stands between spaces."""
         return sum(len(segment.words) or len(segment.text.split()) for segment in self.segments)
+
+
+def _with_speakers_apart(passages: Sequence[RecognisedPassage]) -> Sequence[RecognisedPassage]:
+    """An engine tells speakers apart within a passage: the "A" of one need not be the "A" of the next.
+
+    So where several passages name speakers, "A" becomes "1A" in the first of them and "2A" in the second.
+    """
+    speaking = [passage for passage in passages if any(segment.speaker for segment in passage.segments)]
+    if len(speaking) < 2:
+        return passages
+    numbers = {passage.span: number for number, passage in enumerate(speaking, start=1)}
+    return [
+        replace(passage, segments=tuple(_renamed(segment, numbers[passage.span]) for segment in passage.segments))
+        if passage.span in numbers
+        else passage
+        for passage in passages
+    ]
+
+
+def _renamed(segment: Segment, passage_number: int) -> Segment:
+    return replace(segment, speaker=f"{passage_number}{segment.speaker}") if segment.speaker else segment
 
 
 def _prevailing_language(segments: Iterable[Segment]) -> str | None:

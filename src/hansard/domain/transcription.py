@@ -150,7 +150,8 @@ class Transcription:
         return self.run
 
     def interrupt(self, at: datetime) -> None:
-        """Back to the queue, keeping what was recognised."""
+        """Back to the queue, keeping what was recognised. Only work that is being done can be interrupted."""
+        self._require_running()
         self._move(Status.QUEUED)
         self._abandon_attempt(at)
         self.activity = None
@@ -168,17 +169,20 @@ class Transcription:
             self.progress = max(self.progress, min(progress, 1.0))
 
     def begin_attempt(self, *, engine: str, model: str, at: datetime) -> None:
+        """One attempt at a time: one that is still running is abandoned."""
+        self._require_running()
+        self._abandon_attempt(at)
         attempt = Attempt(number=len(self.attempts) + 1, engine=engine, model=model, started_at=at)
         self.attempts = (*self.attempts, attempt)
 
     def advance_attempt(self, seconds: float) -> None:
         """The running attempt has recognised `seconds` more of the audio."""
-        running = self.attempts[-1]
+        running = self._running_attempt()
         self._amend_attempt(replace(running, recognised_seconds=running.recognised_seconds + seconds))
 
     def end_attempt(self, at: datetime, failure: Failure | None = None) -> None:
         outcome = AttemptOutcome.FAILED if failure else AttemptOutcome.SUCCEEDED
-        self._amend_attempt(replace(self.attempts[-1], ended_at=at, outcome=outcome, failure=failure))
+        self._amend_attempt(replace(self._running_attempt(), ended_at=at, outcome=outcome, failure=failure))
 
     def complete(self, result: Result, at: datetime) -> None:
         self._end(Status.COMPLETED, at)
@@ -218,6 +222,15 @@ class Transcription:
         self._move(status)
         self._abandon_attempt(at)
         self.ended_at, self.activity = at, None
+
+    def _require_running(self) -> None:
+        if self.status is not Status.RUNNING:
+            raise IllegalMove(f"nobody is working on a transcription that is {self.status}")
+
+    def _running_attempt(self) -> Attempt:
+        if not self.attempts or self.attempts[-1].outcome is not AttemptOutcome.RUNNING:
+            raise IllegalMove("no attempt is running")
+        return self.attempts[-1]
 
     def _abandon_attempt(self, at: datetime) -> None:
         if self.attempts and self.attempts[-1].outcome is AttemptOutcome.RUNNING:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from loguru import logger
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from hansard.domain import errors
 from hansard.domain.errors import Category, HansardError
@@ -160,15 +161,21 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     where: Sequence[object] = error["loc"]
     # The first part says body, query or path; JSON that cannot be read has a position instead of a name.
     path = [str(part) for part in where[1:] if not isinstance(part, int)]
-    message = _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    return FieldError(field=_printable(path) or str(where[0]), code=error["type"], message=message)
+    field = _printable(path) or str(where[0])
+    if error["type"] == "value_error" and field == "file":
+        message = "must be the recording itself, as a file part of multipart/form-data"
+    else:
+        message = _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    return FieldError(field=field, code=error["type"], message=message)
 
 
 _MESSAGES = {
     "extra_forbidden": "is not a parameter here",
     "missing": "is required",
     "json_invalid": "is not valid JSON",
+    "dict_type": "must be an object",
     "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
+    "uuid_parsing": "must be a UUID",
 }
 
 
@@ -180,24 +187,37 @@ def _printable(path: Iterable[str]) -> str:
 def _framework_refusal(request: Request, error: Exception) -> Response:
     refusal = cast(HTTPException, error)
     status = refusal.status_code
+    headers = dict(refusal.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route; a path may have several.
+        headers["Allow"] = ", ".join(_methods_of_path(request))
     return problem_response(
         _request_id(request),
         status,
-        detail=_sentence(_DETAILS.get(status) or refusal.detail),
+        detail=_DETAILS.get(status) or _sentence(refusal.detail),
         code=CODE_OF.get(status, "http_error"),
         category=Category.CLIENT,
         help=_HELP.get(status),
-        headers=refusal.headers,
+        headers=headers,
     )
 
 
 _DETAILS = {404: "There is nothing at this path.", 405: "This path does not answer to that method."}
 _HELP = {
-    400: "The body could not be read. Send a recording as multipart/form-data, in the field `file`.",
+    400: "Send JSON as application/json, and a recording as multipart/form-data, in the field `file`.",
     404: "GET /docs lists the paths.",
     405: "The Allow header lists the methods; GET /docs describes them.",
     413: "Send a smaller file, compressed audio for instance, or raise HANSARD_MAX_UPLOAD_BYTES.",
 }
+
+
+def _methods_of_path(request: Request) -> list[str]:
+    app = cast(FastAPI, request.app)
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
 
 
 def _sentence(text: str) -> str:
@@ -224,4 +244,6 @@ def describe_problems(openapi: dict[str, Any]) -> dict[str, Any]:
             for status, response in operation["responses"].items():
                 if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
                     response["content"] = content
+                if response["description"] == "Validation Error":
+                    response["description"] = "A field cannot be honoured."
     return openapi

@@ -4,33 +4,40 @@ Requests refuse fields they don't know by name: a feature that is not there must
 """
 
 import json
+import re
 from datetime import datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from fastapi import UploadFile
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from hansard.domain.audio import AudioFile
-from hansard.domain.errors import Category, Failure
-from hansard.domain.transcript import Segment, Word
-from hansard.domain.transcription import AUTO, Attempt, AttemptOutcome, Parameters, Status, Transcription
+from hansard.domain.errors import Category
+from hansard.domain.transcription import AUTO, AttemptOutcome, Parameters, Status
+from hansard.formats import FORMATS
 
 EXAMPLE_AUDIO_ID = "5f0c9a52-6d0e-4c67-9d9c-0d5b3c1f7a10"
 EXAMPLE_ID = "8d6f3c1e-2a4b-4f6e-9b7d-1c2e3f4a5b6c"
 
+LANGUAGE_CODE = re.compile("[a-z]{2,3}(-[A-Za-z0-9]+)*")
+"""The shape of BCP 47; whether an engine knows the language, it says itself."""
+
 LONGEST_PROMPT = 2000
 MOST_METADATA_KEYS = 20
-
-T = TypeVar("T")
 
 
 # ── Requests ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain NUL characters")
+def _storable(text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain NUL characters or lone surrogates")
+    return text
+
+
+def _language_code(text: str) -> str:
+    if not LANGUAGE_CODE.fullmatch(text):
+        raise ValueError("must be a language code such as en or pt-BR")
     return text
 
 
@@ -44,7 +51,12 @@ def _from_json(value: object) -> object:
         raise ValueError("must be a JSON object of strings") from error
 
 
-PlainText = Annotated[str, AfterValidator(_without_nul)]
+PlainText = Annotated[str, AfterValidator(_storable)]
+LanguageCode = Annotated[
+    str,
+    AfterValidator(_language_code),
+    Field(max_length=35, json_schema_extra={"pattern": f"^{LANGUAGE_CODE.pattern}$"}),
+]
 Metadata = Annotated[
     dict[
         Annotated[PlainText, Field(min_length=1, max_length=64)],
@@ -63,24 +75,21 @@ class TranscriptionRequest(BaseModel):
     )
 
     engine: Annotated[PlainText, Field(min_length=1, max_length=64)] = Field(
-        AUTO, description="An engine's name from `GET /engines`; `auto` takes the best that can do the job."
+        default=AUTO, description="An engine's name from `GET /engines`; `auto` takes the best that can do the job."
     )
     model: Annotated[PlainText, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="A model of that engine. Default: the engine's own."
+        default=None, description="A model of that engine. Default: the engine's own."
     )
-    language: str | None = Field(
-        None,
-        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$",
-        max_length=35,
-        description="ISO 639-1 code of the language spoken, such as `en`. Default: detected.",
+    language: LanguageCode | None = Field(
+        default=None, description="ISO 639-1 code of the language spoken, such as `en`. Default: detected."
     )
     prompt: Annotated[PlainText, Field(max_length=LONGEST_PROMPT)] | None = Field(
-        None, description="Names and context that help the engine spell."
+        default=None, description="Names and context that help the engine spell."
     )
     hotwords: Annotated[PlainText, Field(max_length=LONGEST_PROMPT)] | None = Field(
-        None, description="Words to listen for, separated by spaces."
+        default=None, description="Words to listen for, separated by spaces."
     )
-    priority: int = Field(0, ge=-100, le=100, description="Jobs with a higher priority are taken first.")
+    priority: int = Field(default=0, ge=-100, le=100, description="Jobs with a higher priority are taken first.")
     metadata: Metadata = Field(
         default_factory=dict,
         max_length=MOST_METADATA_KEYS,
@@ -109,31 +118,40 @@ class AudioForm(BaseModel):
 class TranscriptionForm(TranscriptionRequest, AudioForm):
     """A recording, and what is asked of its transcription."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": []})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty_fields(cls, form: object) -> object:
+        """A browser sends the fields that nobody filled in, too."""
+        if not isinstance(form, dict):
+            return form
+        return {name: value for name, value in cast(dict[str, Any], form).items() if value != ""}
 
 
 class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(50, ge=1, le=200, description="Items on a page.")
+    limit: int = Field(default=50, ge=1, le=200, description="Items on a page.")
     cursor: Annotated[PlainText, Field(max_length=500)] | None = Field(
-        None, description="`next_cursor` of the page before. Default: the first page."
+        default=None, description="`next_cursor` of the page before. Default: the first page."
     )
 
 
 class TranscriptionsQuery(PageQuery):
-    status: Status | None = Field(None, description="Only transcriptions in this state.")
-    audio_id: UUID | None = Field(None, description="Only transcriptions of this audio file.")
+    status: Status | None = Field(default=None, description="Only transcriptions in this state.")
+    audio_id: UUID | None = Field(default=None, description="Only transcriptions of this audio file.")
+
+
+class ExportQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: str = Field(
+        default="txt", description="The kind of file.", json_schema_extra={"enum": list[JsonValue](FORMATS)}
+    )
 
 
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class PageOf(BaseModel, Generic[T]):
-    """Newest first. `next_cursor` is null on the last page."""
-
-    items: list[T]
-    next_cursor: str | None
 
 
 class Audio(BaseModel):
@@ -153,6 +171,13 @@ class Audio(BaseModel):
     channels: int
     sample_rate_hz: int = Field(examples=[44_100])
     uploaded_at: datetime
+
+
+class AudioPage(BaseModel):
+    """Newest first. `next_cursor` is null on the last page."""
+
+    items: list[Audio]
+    next_cursor: str | None
 
 
 class RecognisedWord(BaseModel):
@@ -218,9 +243,7 @@ class TranscriptionSummary(BaseModel):
     )
     status: Status
     progress: float = Field(ge=0, le=1, description="The part of the speech that is recognised.", examples=[0.42])
-    activity: str | None = Field(
-        description="What is being done right now.", examples=["recognising with whisper"]
-    )
+    activity: str | None = Field(description="What is being done right now.", examples=["recognising with whisper"])
     engine: str | None = Field(description="The engine that does, or did, the work; null before one was chosen.")
     model: str | None
     language: str | None = Field(description="The language of the transcript; null until it is completed.")
@@ -241,6 +264,13 @@ class TranscriptionSummary(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class TranscriptionPage(BaseModel):
+    """Newest first. `next_cursor` is null on the last page."""
+
+    items: list[TranscriptionSummary]
+    next_cursor: str | None
 
 
 class TranscriptionDetail(TranscriptionSummary):
@@ -267,128 +297,3 @@ class Engines(BaseModel):
 
 class Health(BaseModel):
     status: Literal["ok"] = "ok"
-
-
-# ── From the domain ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def audio_url(audio_id: UUID) -> str:
-    return f"/audio/{audio_id}/download"
-
-
-def audio_json(audio: AudioFile) -> Audio:
-    properties = audio.properties
-    return Audio(
-        id=audio.id,
-        audio_url=audio_url(audio.id),
-        file_name=audio.file_name,
-        media_type=audio.media_type,
-        size_bytes=audio.stored.size_bytes,
-        sha256=audio.stored.sha256,
-        duration_seconds=properties.duration_seconds,
-        container=properties.container,
-        codec=properties.codec,
-        channels=properties.channels,
-        sample_rate_hz=properties.sample_rate_hz,
-        uploaded_at=audio.uploaded_at,
-    )
-
-
-def summary_json(transcription: Transcription) -> TranscriptionSummary:
-    """For lists: without words, which would make them megabytes long."""
-    result, parameters = transcription.result, transcription.parameters
-    attempt = transcription.attempts[-1] if transcription.attempts else None
-    at_work = result or attempt
-    return TranscriptionSummary(
-        id=transcription.id,
-        audio_id=transcription.audio_id,
-        audio_url=audio_url(transcription.audio_id),
-        status=transcription.status,
-        progress=transcription.progress,
-        activity=transcription.activity,
-        engine=at_work.engine if at_work else None,
-        model=at_work.model if at_work else None,
-        language=result.language if result else None,
-        duration_seconds=result.audio_seconds if result else None,
-        real_time_factor=result.real_time_factor if result else None,
-        degraded=bool(result and result.degraded_reasons),
-        degraded_reasons=list(result.degraded_reasons) if result else [],
-        error=_error_json(transcription.failure),
-        attempts=[_attempt_json(attempt) for attempt in transcription.attempts],
-        parameters=_parameters_json(parameters),
-        metadata=dict(parameters.metadata),
-        pipeline_run_id=transcription.pipeline_run_id,
-        request_id=transcription.request_id,
-        created_at=transcription.created_at,
-        started_at=transcription.started_at,
-        ended_at=transcription.ended_at,
-    )
-
-
-def detail_json(
-    transcription: Transcription, *, text: str | None, segments: tuple[Segment, ...]
-) -> TranscriptionDetail:
-    return TranscriptionDetail(
-        **dict(summary_json(transcription)), text=text, segments=[_segment_json(segment) for segment in segments]
-    )
-
-
-def _parameters_json(parameters: Parameters) -> RequestedParameters:
-    return RequestedParameters(
-        engine=parameters.engine,
-        model=parameters.model,
-        language=parameters.language,
-        prompt=parameters.prompt,
-        hotwords=parameters.hotwords,
-        priority=parameters.priority,
-    )
-
-
-def _attempt_json(attempt: Attempt) -> TranscriptionAttempt:
-    return TranscriptionAttempt(
-        number=attempt.number,
-        engine=attempt.engine,
-        model=attempt.model,
-        started_at=attempt.started_at,
-        ended_at=attempt.ended_at,
-        outcome=attempt.outcome,
-        recognised_seconds=attempt.recognised_seconds,
-        error=_error_json(attempt.failure),
-    )
-
-
-def _error_json(failure: Failure | None) -> TranscriptionError | None:
-    if failure is None:
-        return None
-    return TranscriptionError(
-        code=failure.code,
-        category=failure.category,
-        message=failure.message,
-        retryable=failure.retryable,
-        engine=failure.engine,
-        provider_status=failure.provider_status,
-        provider_request_id=failure.provider_request_id,
-        help=failure.help,
-    )
-
-
-def _segment_json(segment: Segment) -> RecognisedSegment:
-    return RecognisedSegment(
-        start_seconds=segment.start_seconds,
-        end_seconds=segment.end_seconds,
-        text=segment.text,
-        confidence=segment.confidence,
-        language=segment.language,
-        speaker=segment.speaker,
-        engine=segment.engine,
-        words=[_word_json(word) for word in segment.words],
-    )
-
-
-def _word_json(word: Word) -> RecognisedWord:
-    return RecognisedWord(
-        text=word.text,
-        start_seconds=word.start_seconds,
-        end_seconds=word.end_seconds,
-        probability=word.probability,
-    )

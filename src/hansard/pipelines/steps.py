@@ -1,6 +1,6 @@
 """What every runner does around a step: say that it starts, run it, say what it measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from loguru import logger
 
 from hansard.application.transcribe import Steps
 
-Measurements = dict[str, str | int | float | bool]
+Measurements = Mapping[str, str | int | float | bool]
 
 
 def prepare(steps: Steps, transcription_id: UUID, run: int, *, pipeline_run_id: str | None = None) -> Measurements:

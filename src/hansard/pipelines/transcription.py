@@ -18,23 +18,21 @@ from hansard.pipelines import steps as hansard_step
 def prepare(transcription_id: str, run: int) -> None:
     """Decode the recording to 16 kHz mono and find the speech in it."""
     pipeline_run_id = str(get_step_context().pipeline_run.id)
-    log_metadata(
-        dict(hansard_step.prepare(_steps(), UUID(transcription_id), run, pipeline_run_id=pipeline_run_id)),
-    )
+    log_metadata({**hansard_step.prepare(_steps(), UUID(transcription_id), run, pipeline_run_id=pipeline_run_id)})
 
 
 @step
 def recognise(transcription_id: str, run: int) -> None:
     """Turn the speech into text, a passage at a time."""
-    log_metadata(dict(hansard_step.recognise(_steps(), UUID(transcription_id), run)))
+    log_metadata({**hansard_step.recognise(_steps(), UUID(transcription_id), run)})
 
 
 @step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
-    measurements = dict(hansard_step.settle(_steps(), UUID(transcription_id), run))
-    log_metadata(measurements)
-    log_metadata(measurements, run_id_name_or_prefix=get_step_context().pipeline_run.id)
+    measurements = hansard_step.settle(_steps(), UUID(transcription_id), run)
+    log_metadata({**measurements})
+    log_metadata({**measurements}, run_id_name_or_prefix=get_step_context().pipeline_run.id)
 
 
 @pipeline(enable_cache=False, enable_artifact_metadata=False, enable_step_logs=False, enable_pipeline_logs=False)

@@ -6,8 +6,10 @@ ZenML reads its environment when it is imported, and importing it takes seconds;
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -64,7 +66,15 @@ class ZenmlStore:
         # change while a process lives.
         if not hasattr(Environment.get_python_packages, "cache_info"):
             Environment.get_python_packages = staticmethod(cache(Environment.get_python_packages))
-        Client().active_stack_model  # noqa: B018 - connects and creates the default stack
+        with self._locked():
+            Client().active_stack_model  # noqa: B018 - connects and creates the default stack
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """One process at a time: two that make or migrate the store at once would trip over each other."""
+        with (self.directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def runs(self, *, limit: int, after_import: Callable[[], None]) -> list[PipelineRun]:
         """The latest runs, newest first."""

@@ -1,0 +1,70 @@
+# `make help` lists the targets. All of them first install what they need into .venv, when it is not there yet.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 pyproject.toml --extra build
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev-start test check format docs bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.runtime ## Install Hansard into .venv; leaves .venv/bin/hansard
+
+dev-start: install ## Run the whole service in this terminal; code changes are taken up
+	@$(BIN)/hansard up --reload
+
+test: $(VENV)/.development ## Run the tests; ARGS='-k name' goes to pytest
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+check: $(VENV)/.development ## Lint, types, the arrows of the architecture, generated docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/hansard config docs --check
+
+format: $(VENV)/.development ## Format the code and sort its imports
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+docs: install ## Write docs/settings.md and .env.example from the code
+	@$(BIN)/hansard config docs
+
+bench: $(VENV)/.development ## Measure the service beside its bare engines; see docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+lock: $(VENV)/.development ## Pin the dependencies anew; ARGS=--upgrade takes newer ones
+	$(COMPILE) $(ARGS) --output-file requirements.lock
+	$(COMPILE) $(ARGS) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove .venv and caches; leaves your data alone
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── Stamps: files that stand for what is installed, as old as the lock they were installed from ──
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Hansard needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
+	@echo "Installing Hansard into $(VENV): some minutes the first time." >&2
+	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing what tests and checks need into $(VENV)." >&2
+	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@

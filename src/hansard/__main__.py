@@ -1,0 +1,6 @@
+"""`hansard` and `python -m hansard`."""
+
+from hansard.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From any recording to what engines hear: decoding, voice activity, prepared audio."""

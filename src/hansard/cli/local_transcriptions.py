@@ -1,0 +1,149 @@
+"""The work of `hansard transcribe` without a service: taken in by this process, done by a worker beside it.
+
+The worker is a process of its own, as every worker is: it can be stopped in the middle of a passage, and its engine
+cannot hold up the terminal.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+from hansard import bootstrap, formats
+from hansard import settings as settings_module
+from hansard.bootstrap import Container
+from hansard.cli.start import start_quietly
+from hansard.cli.transcriptions import Standing
+from hansard.domain.errors import Conflict, HansardError, NotFound
+from hansard.domain.transcription import Parameters
+from hansard.queue.jobs import queue_state
+
+SOMEBODY_WAITS = 10
+"""Priority: whoever sits at a terminal is not made to wait for an archive."""
+
+LOOK_FOR_WORKERS_SECONDS = 5.0
+STOPPING_SECONDS = 10.0
+"""How long a worker may take to put its job back and leave."""
+
+QUIET = "CRITICAL"
+"""The worker's log level unless LOG_LEVEL is set: its failures are told by the command, once."""
+
+
+class Worker(Protocol):
+    """A process that works off the queue: what is used of `subprocess.Popen`."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+@dataclass
+class LocalTranscriptions:
+    """`workers_alive` tells whether a service runs on the same data; then its workers do the work."""
+
+    container: Container
+    workers_alive: Callable[[], bool]
+    start_worker: Callable[[], Worker]
+    clock_seconds: Callable[[], float] = time.monotonic
+    _worker: Worker | None = None
+    _look_again_at: float = 0.0
+
+    def submit(self, file: Path, parameters: Parameters) -> UUID:
+        # Before anything is stored: a misspelt engine should not leave a recording behind.
+        self.container.submit.check(parameters)
+        with file.open("rb") as source:
+            audio = self.container.upload(source, file_name=file.name)
+        return self.container.submit(audio.id, replace(parameters, priority=SOMEBODY_WAITS)).id
+
+    @contextmanager
+    def at_work(self) -> Generator[None]:
+        self._require_worker()
+        try:
+            yield
+        finally:
+            if self._worker is not None:
+                _stop(self._worker)
+
+    def standing(self, transcription_id: UUID) -> Standing:
+        self._require_worker()
+        with self.container.unit_of_work() as uow:
+            transcription = uow.transcriptions.get(transcription_id)
+        return Standing(
+            status=transcription.status,
+            progress=transcription.progress,
+            activity=transcription.activity,
+            failure=transcription.failure,
+            degraded_reasons=transcription.result.degraded_reasons if transcription.result else (),
+        )
+
+    def export(self, transcription_id: UUID, format: str) -> str:
+        with self.container.unit_of_work() as uow:
+            transcript = uow.transcripts.get(transcription_id)
+        if transcript is None:
+            raise NotFound(f"Transcription {transcription_id} has no transcript.")
+        return formats.write(transcript, format)
+
+    def cancel(self, transcription_id: UUID) -> None:
+        try:
+            self.container.cancel(transcription_id)
+        except Conflict:
+            return
+
+    def _require_worker(self) -> None:
+        """Somebody must do what was taken in, also when a service is stopped halfway."""
+        if self._worker is not None:
+            if self._worker.poll() is not None:
+                raise HansardError(
+                    f"The worker process ended, with exit code {self._worker.poll()}.",
+                    code="worker_ended",
+                    help="What it had to do is still in the queue: `hansard worker` goes on with it, and shows why.",
+                )
+        elif self.clock_seconds() >= self._look_again_at:
+            self._look_again_at = self.clock_seconds() + LOOK_FOR_WORKERS_SECONDS
+            if not self.workers_alive():
+                self._worker = self.start_worker()
+
+
+def _stop(worker: Worker) -> None:
+    worker.terminate()
+    try:
+        worker.wait(STOPPING_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+
+
+def start_worker_process(log_level: str) -> Worker:
+    """A worker that ends with this process, and leaves Ctrl+C to it."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "hansard", "worker", "--name", "worker", "--parent", str(os.getpid())],
+        env={**os.environ, "LOG_LEVEL": log_level},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def local_transcriptions() -> Generator[LocalTranscriptions]:
+    """Made ready as `hansard up` would, on the same data."""
+    settings = start_quietly()
+    bootstrap.prepare(settings)
+    container = bootstrap.build(settings, process="transcribe")
+    level = settings.log_level if settings_module.origin("log_level") is not settings_module.Origin.DEFAULT else QUIET
+    try:
+        yield LocalTranscriptions(container, partial(_workers_alive, container), partial(start_worker_process, level))
+    finally:
+        container.close()
+
+
+def _workers_alive(container: Container) -> bool:
+    with container.database.connect() as connection:
+        return queue_state(connection).workers > 0

@@ -1,0 +1,1 @@
+"""Speech engines: each turns passages of prepared audio into segments."""

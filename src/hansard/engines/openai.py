@@ -1,0 +1,308 @@
+# pyright: reportUnknownMemberType=false
+"""OpenAI's transcription API, and servers that speak it.
+
+The recording arrives in passages, cut at silences, so a file may be larger and longer than the API takes. What the
+models take differs; `_MODELS` says how. Every error is told apart by what to do next.
+
+Hotwords go where the model listens for them: `gpt-transcribe` has a field for keywords, the other models hear them
+at the end of the prompt, which is the part Whisper heeds most. `gpt-4o-transcribe-diarize` has neither and refuses.
+
+Source: OpenAI's API reference, "Create transcription", and its speech-to-text guide, as of November 2026.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email.utils import mktime_tz, parsedate_tz
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, cast
+
+import av
+import numpy as np
+import openai
+from loguru import logger
+from pydantic import ValidationError
+
+from hansard.application.ports import EngineState, EngineStatus, Recognition
+from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
+from hansard.domain.errors import (
+    EngineError,
+    EngineFailed,
+    EngineNotAuthenticated,
+    EngineRateLimited,
+    EngineRejected,
+    EngineTimedOut,
+    EngineUnavailable,
+)
+from hansard.domain.speech import PassageLimits
+from hansard.domain.transcript import Segment
+from hansard.engines.openai_answers import Answer
+
+NAME = "openai"
+OPENAI_URL = "https://api.openai.com/v1"
+
+PASSAGE_LIMITS = PassageLimits(seconds=300, pause_seconds=10)
+"""The API takes 25 MB and, with the newer models, 1400 s. But those models stop at 2000 output tokens and don't say
+so; fast speech makes up to 300 a minute, so five minutes are safe. In longer pauses Whisper hears words."""
+
+MAX_UPLOAD_BYTES = 25_000_000
+
+SHORTEST_UPLOAD_BYTES = BYTES_PER_SECOND // 10
+"""The API refuses less than 0.1 s."""
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+
+SHORTEST_KEY = 8
+"""Shorter ones are words that stand in for a key, where the server wants none."""
+
+LONGEST_QUOTE = 300
+"""Characters of a server's own words that go into a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """What a model takes, and the `response_format` that tells most."""
+
+    response_format: str
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+    takes_prompt: bool = True
+    takes_keywords: bool = False
+    """`keywords`, and `languages` in place of `language`."""
+
+
+_WHISPER = _Model(response_format="verbose_json", options={"timestamp_granularities": ["word", "segment"]})
+_GPT_4O = _Model(response_format="json", options={"include": ["logprobs"]})
+_MODELS: Mapping[str, _Model] = MappingProxyType(
+    {
+        "whisper-1": _WHISPER,
+        "gpt-transcribe": _Model(response_format="json", takes_keywords=True),
+        "gpt-4o-transcribe": _GPT_4O,
+        "gpt-4o-mini-transcribe": _GPT_4O,
+        "gpt-4o-mini-transcribe-2025-12-15": _GPT_4O,
+        "gpt-4o-transcribe-diarize": _Model(
+            response_format="diarized_json", options={"chunking_strategy": "auto"}, takes_prompt=False
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What an HTTP status means to us."""
+
+    kind: type[EngineError]
+    code: str | None = None
+    help: str | None = None
+
+
+_REFUSALS: Mapping[int, _Refusal] = MappingProxyType(
+    {
+        401: _Refusal(EngineNotAuthenticated, help="Check OPENAI_API_KEY."),
+        403: _Refusal(EngineNotAuthenticated, help="Give the key's project access to the model, or use another key."),
+        404: _Refusal(
+            EngineRejected,
+            code="model_not_found",
+            help="Name a model that the key may use; OPENAI_BASE_URL, where it is set, usually ends in /v1.",
+        ),
+        408: _Refusal(EngineTimedOut),
+        409: _Refusal(EngineFailed),
+        413: _Refusal(
+            EngineRejected, code="audio_too_large", help="The server takes less than OpenAI does: raise its limit."
+        ),
+        429: _Refusal(EngineRateLimited),
+    }
+)
+_OUT_OF_MONEY = _Refusal(
+    EngineUnavailable, code="quota_exhausted", help="Add credit to the account at the provider, or raise its limit."
+)
+_OUT_OF_MONEY_CODES = frozenset({"insufficient_quota", "billing_not_active"})
+"""Also 429; but waiting fills no account."""
+
+
+class OpenAiEngine:
+    """A `SpeechEngine`. `base_url` None is OpenAI itself; another server may have models of any name, which are
+    spoken to as to `whisper-1`. `timeout_seconds` bounds one call. `offline` keeps it off the network.
+    """
+
+    name = NAME
+    limits = PASSAGE_LIMITS
+    degraded_reason = None
+
+    def __init__(
+        self, *, api_key: str | None, base_url: str | None, model: str, timeout_seconds: float, offline: bool
+    ) -> None:
+        # A key read from a file often ends in a newline, which no HTTP header may hold.
+        self._api_key = (api_key or "").strip()
+        self._base_url = base_url
+        self._model = model
+        self._timeout_seconds = timeout_seconds
+        self._offline = offline
+
+    def status(self) -> EngineStatus:
+        if self._offline:
+            return _unavailable("it is told to stay offline", "Unset HANSARD_OFFLINE, or use a local engine.")
+        if not self._api_key:
+            return _unavailable("no API key is set", "Set OPENAI_API_KEY; a server that wants none takes any word.")
+        if not (self._api_key.isascii() and self._api_key.isprintable()):
+            return _unavailable("the API key holds characters that no key has", "Set OPENAI_API_KEY anew.")
+        return EngineStatus(state=EngineState.READY, detail=f"{self._model} at {self._host}")
+
+    def model_for(self, request: Recognition) -> str:
+        model = request.model or self._model
+        if model not in _MODELS and self._base_url is None:
+            raise EngineRejected(
+                f"OpenAI has no transcription model called {model!r}.",
+                engine=NAME,
+                code="unknown_model",
+                help=f"Use one of: {', '.join(_MODELS)}.",
+            )
+        if not _dialect(model).takes_prompt and (request.prompt or request.hotwords):
+            raise EngineRejected(
+                f"{model} takes no prompt and no hotwords.",
+                engine=NAME,
+                code="prompt_not_supported",
+                help="Leave them out, or use another model.",
+            )
+        return model
+
+    def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
+        model = self.model_for(request)
+        status = self.status()
+        if status.state is EngineState.UNAVAILABLE:
+            raise EngineUnavailable(f"OpenAI cannot be used: {status.detail}.", engine=NAME, help=status.help)
+        upload = _flac(pcm.ljust(SHORTEST_UPLOAD_BYTES, b"\0"))
+        if len(upload) > MAX_UPLOAD_BYTES:
+            raise EngineRejected("The passage is larger than the API takes.", engine=NAME, code="passage_too_large")
+        answer = self._ask(model, upload, request)
+        yield from answer.segments_within(len(pcm) / BYTES_PER_SECOND, request.language)
+
+    @cached_property
+    def _client(self) -> openai.OpenAI:
+        return openai.OpenAI(
+            api_key=self._api_key,
+            base_url=self._base_url or OPENAI_URL,
+            timeout=openai.Timeout(self._timeout_seconds, connect=min(self._timeout_seconds, CONNECT_TIMEOUT_SECONDS)),
+            max_retries=0,  # Attempts are counted, recorded and spaced by the use case.
+        )
+
+    @property
+    def _host(self) -> str:
+        return self._client.base_url.host or str(self._client.base_url)
+
+    def _ask(self, model: str, upload: bytes, request: Recognition) -> Answer:
+        # Raw, because the SDK takes whatever comes back for a transcription.
+        create = cast("Callable[..., Any]", self._client.audio.transcriptions.with_raw_response.create)
+        log = logger.bind(engine=NAME, model=model, host=self._host, upload_bytes=len(upload))
+        log.debug("Sending a passage to the provider.")
+        try:
+            raw = create(file=("passage.flac", upload, "audio/flac"), model=model, **_options(model, request))
+        except openai.OpenAIError as error:
+            raise self._translated(error) from error
+        request_id = raw.headers.get("x-request-id")
+        log.bind(provider_request_id=request_id).debug("The provider answered.")
+        try:
+            return Answer.model_validate_json(raw.text)
+        except ValidationError as error:
+            raise EngineFailed(
+                f"{self._host} gave an answer that is no transcription.",
+                engine=NAME,
+                code="bad_answer",
+                help="A proxy may be answering in its place. OPENAI_BASE_URL, where it is set, usually ends in /v1.",
+                provider_status=raw.status_code,
+                provider_request_id=request_id,
+            ) from error
+
+    def _translated(self, error: openai.OpenAIError) -> EngineError:
+        if isinstance(error, openai.APIStatusError):
+            refusal = _refusal(error)
+            return refusal.kind(
+                self._without_key(f"{self._host} answered {error.status_code}: {_said(error)}"),
+                engine=NAME,
+                code=refusal.code,
+                help=refusal.help,
+                provider_status=error.status_code,
+                provider_request_id=error.request_id,
+                retry_after_seconds=_retry_after_seconds(error),
+            )
+        if isinstance(error, openai.APITimeoutError):
+            return EngineTimedOut(
+                f"{self._host} did not answer within {self._timeout_seconds:g} s.",
+                engine=NAME,
+                help="If it is only slow, raise HANSARD_OPENAI_TIMEOUT_SECONDS.",
+            )
+        return EngineFailed(
+            self._without_key(f"No connection to {self._host}: {error.__cause__ or error}".rstrip(".") + "."),
+            engine=NAME,
+            code="connection_failed",
+            help="Check the network, the proxy settings and, where it is set, OPENAI_BASE_URL.",
+        )
+
+    def _without_key(self, text: str) -> str:
+        is_secret = len(self._api_key) >= SHORTEST_KEY
+        return text.replace(self._api_key, "[key]") if is_secret else text
+
+
+def _unavailable(detail: str, help: str) -> EngineStatus:
+    return EngineStatus(state=EngineState.UNAVAILABLE, detail=detail, help=help)
+
+
+def _dialect(model: str) -> _Model:
+    return _MODELS.get(model, _WHISPER)
+
+
+def _options(model: str, request: Recognition) -> dict[str, object]:
+    """The form's fields beside the file and the model."""
+    dialect = _dialect(model)
+    options: dict[str, object] = {"response_format": dialect.response_format, **dialect.options}
+    if dialect.takes_keywords:
+        keywords = [word.strip() for word in (request.hotwords or "").split(",")]
+        options["keywords"] = [word for word in keywords if word]
+        options["languages"] = [request.language] if request.language else None
+        options["prompt"] = request.prompt
+    else:
+        options["language"] = request.language
+        options["prompt"] = " ".join(filter(None, (request.prompt, request.hotwords)))
+    return {field: value for field, value in options.items() if value}
+
+
+def _flac(pcm: bytes) -> bytes:
+    """The samples as FLAC: lossless, about half the size, and every server that speaks this API reads it."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.frombuffer(pcm, "<i2").reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE_HZ
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def _refusal(error: openai.APIStatusError) -> _Refusal:
+    if error.status_code == 429 and _OUT_OF_MONEY_CODES & {error.code, error.type}:
+        return _OUT_OF_MONEY
+    otherwise = EngineFailed if error.status_code >= 500 else EngineRejected
+    return _REFUSALS.get(error.status_code, _Refusal(otherwise))
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """The server's own words, where they are fit for people: proxies answer with pages of HTML."""
+    if error.status_code == 401:
+        return "the API key was refused."  # The API's own words repeat a part of it.
+    match error.body:
+        case {"message": str(words)} | {"detail": str(words)} | str(words) if words and not words.lstrip().startswith(
+            "<"
+        ):
+            return words[:LONGEST_QUOTE]
+        case _:
+            return f"{error.response.reason_phrase}."
+
+
+def _retry_after_seconds(error: openai.APIStatusError) -> float | None:
+    """RFC 9110, 10.2.3: seconds, or a date. A date is held against the server's own clock, not ours."""
+    headers = error.response.headers
+    wish = headers.get("retry-after", "")
+    if wish.isdecimal():
+        return float(wish)
+    until, now = parsedate_tz(wish), parsedate_tz(headers.get("date", ""))
+    return max(0.0, float(mktime_tz(until) - mktime_tz(now))) if until and now else None

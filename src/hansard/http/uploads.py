@@ -1,0 +1,94 @@
+"""Recordings on their way in: spooled to disk while they come, under a name that is safe to give back."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response, UploadFile
+from fastapi.routing import APIRoute
+from starlette.datastructures import FormData
+
+from hansard.application.upload import Upload
+from hansard.domain.audio import AudioFile
+from hansard.domain.errors import InvalidRequest, StorageError
+from hansard.http.errors import TooLarge
+
+MOST_FIELDS = 32
+MOST_FIELD_BYTES = 128 * 1024
+"""Room for 20 metadata values of 500 characters, each escaped in JSON."""
+
+LONGEST_FILE_NAME = 200
+"""In characters; file systems allow 255 bytes."""
+
+UNNAMED = "upload"
+
+_INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
+_TEXT_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+"""Characters that can make `gpj.exe` read as `exe.jpg`."""
+
+
+class UploadRoute(APIRoute):
+    """Reads the form before FastAPI would, with narrower limits: one file, few fields, each once."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_form(request: Request) -> Response:
+            try:
+                form = await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES)
+            except OSError as error:
+                raise StorageError(
+                    "The recording could not be written to the disk while it came in.",
+                    code="upload_not_written",
+                    help="Free space in HANSARD_DATA_DIR, then send it again.",
+                ) from error
+            try:
+                _require_unique_fields(form)
+                return await handle(request)
+            finally:
+                await form.close()
+
+        return handle_form
+
+
+def _require_unique_fields(form: FormData) -> None:
+    if repeated := sorted(name for name in form if len(form.getlist(name)) > 1):
+        raise InvalidRequest(f"A field may be given once; these come more often: {', '.join(repeated)}.")
+
+
+def receive(upload: Upload, file: UploadFile, *, max_upload_bytes: int) -> AudioFile:
+    """Raises `TooLarge`, and what `Upload` raises."""
+    if file.size is not None and file.size > max_upload_bytes:
+        raise TooLarge(max_upload_bytes)
+    return upload(file.file, file_name=clean_file_name(_as_named(file.filename or "")))
+
+
+def _as_named(form_name: str) -> str:
+    """Browsers and curl write three characters of a file name otherwise in a form, and only these.
+
+    Source: WHATWG HTML, "Multipart form data", encoding algorithm.
+    """
+    for escaped, character in (("%22", '"'), ("%0D", "\r"), ("%0A", "\n")):
+        form_name = form_name.replace(escaped, character)
+    return form_name
+
+
+def clean_file_name(given: str) -> str:
+    """The last part of a path, in any script, without what is invisible; the extension survives a cut."""
+    name = re.split(r"[/\\]", given)[-1]
+    name = "".join(character for character in name if _is_visible(character)).strip()
+    if not name.strip("."):
+        return UNNAMED
+    if len(name) > LONGEST_FILE_NAME:
+        stem, dot, extension = name.rpartition(".")
+        tail = f"{dot}{extension}" if stem and len(extension) <= 10 else ""
+        name = name[: LONGEST_FILE_NAME - len(tail)] + tail
+    return name
+
+
+def _is_visible(character: str) -> bool:
+    return (
+        unicodedata.category(character) not in _INVISIBLE
+        and unicodedata.bidirectional(character) not in _TEXT_DIRECTIONS
+    )

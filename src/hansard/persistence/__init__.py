@@ -1,0 +1,1 @@
+"""The operational database: PostgreSQL, embedded or yours."""

@@ -1,0 +1,141 @@
+"""Connections to PostgreSQL, embedded or yours.
+
+A server that goes away for a moment (a restart, a fail-over) costs its users a moment: connecting is tried again for
+some seconds before anybody hears of it.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from loguru import logger
+from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+from hansard.domain.errors import ConfigurationError, StorageError
+
+OLDEST_SERVER = 15
+
+PATIENCE_SECONDS = 10.0
+"""How long a new connection is tried for, once the server has been reached: PostgreSQL restarts in less."""
+
+_POLL_SECONDS = 0.2
+_CONNECT_SECONDS = 5
+_DRIVER = "postgresql+psycopg"
+
+Revive = Callable[[], object]
+"""Called when the server does not answer, before the next try: starts the embedded one again."""
+
+
+def connect(url: str, *, application_name: str = "hansard", revive: Revive | None = None) -> Engine:
+    """A pool of connections to `url` (`postgresql://…` or `postgres://…`), which is tried out first.
+
+    Raises `ConfigurationError` when there is no PostgreSQL 15 or newer that can be used. Later, a server that stays
+    away is a `StorageError`, raised by whatever needed it.
+    """
+    address = _address(url)
+    _check(address)
+    engine = create_engine(
+        address,
+        connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
+        pool_timeout=10,
+        json_serializer=_to_json,
+    )
+    event.listen(engine, "do_connect", _patiently(revive))
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown and logged."""
+    return _shown(_address(url))
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        address = None
+    if address is None or address.drivername not in {"postgresql", "postgres"}:
+        raise ConfigurationError(
+            "HANSARD_DATABASE_URL is not the URL of a PostgreSQL database.",
+            help="Write it as postgresql://user:password@host:5432/name, or unset it to use the embedded database.",
+        )
+    return address.set(drivername=_DRIVER)
+
+
+def _shown(address: URL) -> str:
+    plain = address.difference_update_query(["password"]).set(drivername="postgresql")
+    return plain.render_as_string(hide_password=True)
+
+
+def _check(address: URL) -> None:
+    try:
+        conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(conninfo, connect_timeout=_CONNECT_SECONDS) as connection:
+            major = connection.info.server_version // 10_000
+            encoding = connection.info.parameter_status("server_encoding")
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            f"The database at {_shown(address)} cannot be used: {str(error).strip()}",
+            code="database_unreachable",
+            help="Check HANSARD_DATABASE_URL (host, port, name, user, password) and that the server runs; "
+            "or unset it to use the embedded database.",
+        ) from error
+    if major < OLDEST_SERVER:
+        raise ConfigurationError(
+            f"The server at {_shown(address)} is PostgreSQL {major}; Hansard needs {OLDEST_SERVER} or newer.",
+            code="database_version",
+            help="Upgrade the server, or unset HANSARD_DATABASE_URL to use the embedded database.",
+        )
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"The database at {_shown(address)} keeps text as {encoding}; Hansard needs UTF8.",
+            code="database_encoding",
+            help="Create it anew with: CREATE DATABASE hansard ENCODING 'UTF8' TEMPLATE template0",
+        )
+
+
+def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
+    def dial(dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
+        began = time.monotonic()
+        while True:
+            try:
+                return dialect.connect(*args, **options)
+            except psycopg.OperationalError as error:
+                if time.monotonic() - began > PATIENCE_SECONDS:
+                    raise
+                logger.debug("The database does not answer; trying again: {}", str(error).strip())
+                if revive is not None:
+                    revive()
+                time.sleep(_POLL_SECONDS)
+
+    return dial
+
+
+def _translate(context: ExceptionContext) -> None:
+    """A lost connection is the world's fault, anything else that the database refuses is ours and stays as it is."""
+    if context.is_pre_ping:  # The pool replaces what it finds broken.
+        return
+    if context.is_disconnect or _is_failed_connect(context):
+        raise StorageError(
+            "The database does not answer.",
+            code="database_unavailable",
+            help="It is tried again by itself. If it stays away, look at the server's log, and at `hansard doctor`.",
+        ) from context.original_exception
+
+
+def _is_failed_connect(context: ExceptionContext) -> bool:
+    return context.connection is None and isinstance(context.original_exception, psycopg.OperationalError)
+
+
+def _to_json(value: object) -> str:
+    # Not escaped to ASCII, which would double most of the world's scripts; NaN, which JSONB refuses, is an error here.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,366 @@
+"""Rows to domain objects and back, field by field.
+
+PostgreSQL's text holds neither NUL nor half a surrogate pair, and its JSON no NaN. Engines and file names bring all
+three, and a transcript must not be lost to them: characters that can't be kept are dropped or replaced, and a number
+that is none is kept as unknown.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from hansard.domain import events
+from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
+from hansard.domain.errors import Category, Failure
+from hansard.domain.events import Event
+from hansard.domain.speech import Span, Speech
+from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
+from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
+
+Row = Mapping[Any, Any]
+"""Column names and values, as SQLAlchemy takes and gives them."""
+
+Json = dict[str, Any]
+
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    event.type: event
+    for event in (
+        events.AudioFileUploaded,
+        events.TranscriptionQueued,
+        events.TranscriptionStarted,
+        events.TranscriptionInterrupted,
+        events.TranscriptionCompleted,
+        events.TranscriptionFailed,
+        events.TranscriptionCancelled,
+    )
+}
+
+
+# ── Audio ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def audio_to_row(audio: AudioFile) -> Row:
+    return {
+        "id": audio.id,
+        "file_name": storable(audio.file_name),
+        "media_type": storable(audio.media_type),
+        "sha256": audio.stored.sha256,
+        "size_bytes": audio.stored.size_bytes,
+        "container": storable(audio.properties.container),
+        "codec": storable(audio.properties.codec),
+        "channels": audio.properties.channels,
+        "sample_rate_hz": audio.properties.sample_rate_hz,
+        "duration_seconds": _number_or_none(audio.properties.duration_seconds),
+        "uploaded_at": audio.uploaded_at,
+    }
+
+
+def audio_from_row(row: Row) -> AudioFile:
+    return AudioFile(
+        id=row["id"],
+        file_name=row["file_name"],
+        media_type=row["media_type"],
+        stored=StoredObject(sha256=row["sha256"], size_bytes=row["size_bytes"]),
+        properties=AudioProperties(
+            container=row["container"],
+            codec=row["codec"],
+            channels=row["channels"],
+            sample_rate_hz=row["sample_rate_hz"],
+            duration_seconds=row["duration_seconds"],
+        ),
+        uploaded_at=row["uploaded_at"].astimezone(UTC),
+    )
+
+
+# ── Transcriptions ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def transcription_to_row(transcription: Transcription) -> Row:
+    return {
+        "id": transcription.id,
+        "audio_id": transcription.audio_id,
+        "status": transcription.status.value,
+        "parameters": _parameters_to_json(transcription.parameters),
+        "created_at": transcription.created_at,
+        "request_id": _storable_or_none(transcription.request_id),
+        "run": transcription.run,
+        "progress": transcription.progress,
+        "activity": _storable_or_none(transcription.activity),
+        "pipeline_run_id": transcription.pipeline_run_id,
+        "started_at": transcription.started_at,
+        "ended_at": transcription.ended_at,
+        "attempts": [_attempt_to_json(attempt) for attempt in transcription.attempts],
+        "failure": None if transcription.failure is None else _failure_to_json(transcription.failure),
+        "result": None if transcription.result is None else _result_to_json(transcription.result),
+    }
+
+
+def transcription_from_row(row: Row) -> Transcription:
+    return Transcription(
+        id=row["id"],
+        audio_id=row["audio_id"],
+        status=Status(row["status"]),
+        parameters=_parameters_from_json(row["parameters"]),
+        created_at=row["created_at"].astimezone(UTC),
+        request_id=row["request_id"],
+        run=row["run"],
+        progress=row["progress"],
+        activity=row["activity"],
+        pipeline_run_id=row["pipeline_run_id"],
+        started_at=row["started_at"] and row["started_at"].astimezone(UTC),
+        ended_at=row["ended_at"] and row["ended_at"].astimezone(UTC),
+        attempts=tuple(_attempt_from_json(attempt) for attempt in row["attempts"]),
+        failure=None if row["failure"] is None else _failure_from_json(row["failure"]),
+        result=None if row["result"] is None else _result_from_json(row["result"]),
+    )
+
+
+def _parameters_to_json(parameters: Parameters) -> Json:
+    return {
+        "engine": storable(parameters.engine),
+        "model": _storable_or_none(parameters.model),
+        "language": _storable_or_none(parameters.language),
+        "prompt": _storable_or_none(parameters.prompt),
+        "hotwords": _storable_or_none(parameters.hotwords),
+        "priority": parameters.priority,
+        "metadata": {storable(key): storable(value) for key, value in parameters.metadata.items()},
+    }
+
+
+def _parameters_from_json(data: Json) -> Parameters:
+    return Parameters(
+        engine=data["engine"],
+        model=data["model"],
+        language=data["language"],
+        prompt=data["prompt"],
+        hotwords=data["hotwords"],
+        priority=data["priority"],
+        metadata=data["metadata"],
+    )
+
+
+def _attempt_to_json(attempt: Attempt) -> Json:
+    return {
+        "number": attempt.number,
+        "engine": storable(attempt.engine),
+        "model": storable(attempt.model),
+        "started_at": attempt.started_at.isoformat(),
+        "ended_at": None if attempt.ended_at is None else attempt.ended_at.isoformat(),
+        "outcome": attempt.outcome.value,
+        "recognised_seconds": attempt.recognised_seconds,
+        "failure": None if attempt.failure is None else _failure_to_json(attempt.failure),
+    }
+
+
+def _attempt_from_json(data: Json) -> Attempt:
+    return Attempt(
+        number=data["number"],
+        engine=data["engine"],
+        model=data["model"],
+        started_at=datetime.fromisoformat(data["started_at"]),
+        ended_at=None if data["ended_at"] is None else datetime.fromisoformat(data["ended_at"]),
+        outcome=AttemptOutcome(data["outcome"]),
+        recognised_seconds=data["recognised_seconds"],
+        failure=None if data["failure"] is None else _failure_from_json(data["failure"]),
+    )
+
+
+def _failure_to_json(failure: Failure) -> Json:
+    return {
+        "code": failure.code,
+        "category": failure.category.value,
+        "message": storable(failure.message),
+        "retryable": failure.retryable,
+        "engine": _storable_or_none(failure.engine),
+        "provider_status": failure.provider_status,
+        "provider_request_id": _storable_or_none(failure.provider_request_id),
+        "help": _storable_or_none(failure.help),
+    }
+
+
+def _failure_from_json(data: Json) -> Failure:
+    return Failure(
+        code=data["code"],
+        category=Category(data["category"]),
+        message=data["message"],
+        retryable=data["retryable"],
+        engine=data["engine"],
+        provider_status=data["provider_status"],
+        provider_request_id=data["provider_request_id"],
+        help=data["help"],
+    )
+
+
+def _result_to_json(result: Result) -> Json:
+    return {
+        "engine": storable(result.engine),
+        "model": storable(result.model),
+        "language": _storable_or_none(result.language),
+        "audio_seconds": result.audio_seconds,
+        "speech_seconds": result.speech_seconds,
+        "word_count": result.word_count,
+        "processing_seconds": result.processing_seconds,
+        "degraded_reasons": [storable(reason) for reason in result.degraded_reasons],
+    }
+
+
+def _result_from_json(data: Json) -> Result:
+    return Result(
+        engine=data["engine"],
+        model=data["model"],
+        language=data["language"],
+        audio_seconds=data["audio_seconds"],
+        speech_seconds=data["speech_seconds"],
+        word_count=data["word_count"],
+        processing_seconds=data["processing_seconds"],
+        degraded_reasons=tuple(data["degraded_reasons"]),
+    )
+
+
+# ── Speech and words ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def speech_to_row(transcription_id: UUID, speech: Speech) -> Row:
+    return {
+        "transcription_id": transcription_id,
+        "audio_seconds": speech.audio_seconds,
+        "regions": [[region.start_seconds, region.end_seconds] for region in speech.regions],
+    }
+
+
+def speech_from_row(row: Row) -> Speech:
+    return Speech(audio_seconds=row["audio_seconds"], regions=tuple(Span(*region) for region in row["regions"]))
+
+
+def passage_to_row(transcription_id: UUID, passage: RecognisedPassage) -> Row:
+    return {
+        "transcription_id": transcription_id,
+        "start_seconds": passage.span.start_seconds,
+        "end_seconds": passage.span.end_seconds,
+        "engine": storable(passage.engine),
+        "model": storable(passage.model),
+        "segments": [_segment_to_json(segment) for segment in passage.segments],
+    }
+
+
+def passage_from_row(row: Row) -> RecognisedPassage:
+    return RecognisedPassage(
+        span=Span(row["start_seconds"], row["end_seconds"]),
+        engine=row["engine"],
+        model=row["model"],
+        segments=tuple(_segment_from_json(segment) for segment in row["segments"]),
+    )
+
+
+def transcript_to_row(transcription_id: UUID, transcript: Transcript) -> Row:
+    return {
+        "transcription_id": transcription_id,
+        "language": _storable_or_none(transcript.language),
+        "text": storable(transcript.text),
+        "segments": [_segment_to_json(segment) for segment in transcript.segments],
+    }
+
+
+def transcript_from_row(row: Row) -> Transcript:
+    return Transcript(
+        language=row["language"], segments=tuple(_segment_from_json(segment) for segment in row["segments"])
+    )
+
+
+def _segment_to_json(segment: Segment) -> Json:
+    return {
+        "start_seconds": segment.start_seconds,
+        "end_seconds": segment.end_seconds,
+        "text": storable(segment.text),
+        "words": [_word_to_json(word) for word in segment.words],
+        "confidence": _number_or_none(segment.confidence),
+        "language": _storable_or_none(segment.language),
+        "speaker": _storable_or_none(segment.speaker),
+        "engine": _storable_or_none(segment.engine),
+    }
+
+
+def _segment_from_json(data: Json) -> Segment:
+    return Segment(
+        start_seconds=data["start_seconds"],
+        end_seconds=data["end_seconds"],
+        text=data["text"],
+        words=tuple(Word(*word) for word in data["words"]),
+        confidence=data["confidence"],
+        language=data["language"],
+        speaker=data["speaker"],
+        engine=data["engine"],
+    )
+
+
+def _word_to_json(word: Word) -> list[Any]:
+    """A list, in the order of `Word`'s fields: an hour of speech has 9,000 words, and names would double its size."""
+    return [storable(word.text), word.start_seconds, word.end_seconds, _number_or_none(word.probability)]
+
+
+# ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def event_to_row(event: Event) -> Row:
+    return {
+        "type": event.type,
+        "subject_id": event.subject_id,
+        "occurred_at": event.occurred_at,
+        "data": {name: _fact_to_json(getattr(event, name)) for name in _facts(type(event))},
+    }
+
+
+def event_from_row(row: Row) -> Event:
+    """Facts that a later version added are left out."""
+    kind = EVENT_TYPES[row["type"]]
+    facts = {name: _fact_from_json(name, row["data"][name]) for name in _facts(kind)}
+    return kind(subject_id=row["subject_id"], occurred_at=row["occurred_at"].astimezone(UTC), **facts)
+
+
+def _facts(kind: type[Event]) -> list[str]:
+    return [field.name for field in fields(kind) if field.name not in {"subject_id", "occurred_at"}]
+
+
+def _fact_to_json(value: object) -> object:
+    match value:
+        case UUID():
+            return str(value)
+        case Failure():
+            return _failure_to_json(value)
+        case str():
+            return storable(value)
+        case float():
+            return _number_or_none(value)
+        case _:
+            return value
+
+
+def _fact_from_json(name: str, value: Any) -> object:  # noqa: ANN401 - JSON is what it is
+    match name:
+        case "audio_id":
+            return UUID(value)
+        case "failure":
+            return _failure_from_json(value)
+        case _:
+            return value
+
+
+# ── What PostgreSQL can keep ─────────────────────────────────────────────────────────────────────────────
+
+
+def storable(text: str) -> str:
+    """`text` without NUL, and with U+FFFD for each half of a surrogate pair that lacks the other."""
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.replace("\0", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _storable_or_none(text: str | None) -> str | None:
+    return None if text is None else storable(text)
+
+
+def _number_or_none(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None

@@ -1,0 +1,113 @@
+"""The tables, as PostgreSQL sees them. What is asked for by a condition has a column; the rest of an object is JSON.
+
+`mapping.py` turns rows into domain objects and back; `migrations/` makes the tables. A test holds both to this file.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+ID = Uuid()
+MOMENT = DateTime(timezone=True)
+NUMBER: Double[float] = Double()
+JSON = JSONB(none_as_null=True)
+
+audio_files = Table(
+    "audio_files",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("file_name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("container", Text, nullable=False),
+    Column("codec", Text, nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("sample_rate_hz", Integer, nullable=False),
+    Column("duration_seconds", NUMBER),
+    Column("uploaded_at", MOMENT, nullable=False),
+    Index(None, "uploaded_at", "id"),
+)
+
+transcriptions = Table(
+    "transcriptions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("audio_id", ID, ForeignKey("audio_files.id", ondelete="CASCADE"), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("request_id", Text),
+    Column("run", Integer, nullable=False),
+    Column("progress", NUMBER, nullable=False),
+    Column("activity", Text),
+    Column("pipeline_run_id", Text),
+    Column("started_at", MOMENT),
+    Column("ended_at", MOMENT),
+    Column("attempts", JSON, nullable=False),
+    Column("failure", JSON),
+    Column("result", JSON),
+    Index(None, "created_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    Index(None, "audio_id", "created_at", "id"),
+)
+
+speech = Table(
+    "speech",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("audio_seconds", NUMBER, nullable=False),
+    Column("regions", JSON, nullable=False),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("start_seconds", NUMBER, primary_key=True),
+    Column("end_seconds", NUMBER, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("segments", JSON, nullable=False),
+)
+
+transcripts = Table(
+    "transcripts",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("language", Text),
+    Column("text", Text, nullable=False),
+    Column("segments", JSON, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("type", Text, nullable=False),
+    # No foreign key: what happened stays on record when its subject is deleted.
+    Column("subject_id", ID, nullable=False),
+    Column("occurred_at", MOMENT, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index(None, "subject_id", "id"),
+)

@@ -1,0 +1,63 @@
+"""A real PostgreSQL for the tests that want one: one server for the whole run, one database for each of its processes.
+
+The server is the embedded one, started when the first test asks for it, and gone when the run ends.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from hansard.persistence import database, embedded, migrate, tables
+from hansard.queue.schema import apply_schema
+
+SERVER_DIRECTORY = "HANSARD_TEST_POSTGRES"
+QUEUE_TABLES = ("procrastinate_jobs", "procrastinate_workers", "procrastinate_periodic_defers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        # Not pytest's own temporary directory: as root, the database's user could not enter it.
+        os.environ[SERVER_DIRECTORY] = f"/tmp/hansard-tests-{os.getpid()}"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        directory = Path(os.environ.pop(SERVER_DIRECTORY))
+        embedded.stop(directory, shelter=directory / "shelter")
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> str:
+    """The URL of an empty database, on a server that forgets faster than it should: nobody pulls its plug."""
+    directory = Path(os.environ[SERVER_DIRECTORY])
+    url = embedded.ensure_running(directory, shelter=directory / "shelter")
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"CREATE DATABASE {name}")
+    return url.replace("/hansard?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: str) -> Iterator[Engine]:
+    engine = database.connect(postgres, application_name="tests")
+    migrate.upgrade(engine, [apply_schema])
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(migrated: Engine) -> Iterator[Engine]:
+    """A database with all its tables, and nothing in them."""
+    yield migrated
+    everything = ", ".join([*tables.metadata.tables, *QUEUE_TABLES])
+    with migrated.begin() as connection:
+        connection.execute(text(f"TRUNCATE {everything} RESTART IDENTITY CASCADE"))

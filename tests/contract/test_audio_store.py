@@ -1,0 +1,287 @@
+"""What every `AudioStore` does, held against the fake, a local directory and S3's protocol."""
+
+import hashlib
+import io
+import os
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from hansard.application.ports import AudioStore
+from hansard.domain.audio import StoredObject
+from hansard.domain.errors import ConfigurationError, NotFound, StorageError
+from hansard.storage.object_store import ObjectAudioStore
+from tests.fakes import FakeAudioStore
+
+DATA = bytes(range(256)) * 100
+SEVERAL_BLOCKS = os.urandom(1024) * 2500
+NOT_STORED = StoredObject(sha256="0" * 64, size_bytes=10)
+
+
+class S3Server(ThreadingHTTPServer):
+    """The requests of S3 that small objects need, without checking signatures."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _S3Handler)
+        self.objects: dict[str, bytes] = {}
+
+
+class _S3Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    server: S3Server
+
+    def do_PUT(self) -> None:
+        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200)
+
+    def do_GET(self) -> None:
+        data = self.server.objects.get(self.path)
+        if data is None:
+            return self._answer(404)
+        if requested := self.headers["Range"]:
+            start, end = (int(number) for number in requested.removeprefix("bytes=").split("-"))
+            content_range = {"Content-Range": f"bytes {start}-{min(end, len(data) - 1)}/{len(data)}"}
+            return self._answer(206, data[start : end + 1], content_range)
+        return self._answer(200, data)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        """DeleteObjects, the only POST that is used."""
+        [key] = re.findall(rb"<Key>(.*?)</Key>", self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.objects.pop(f"{self.path.partition('?')[0]}/{key.decode()}", None)
+        self._answer(200, b"<DeleteResult><Deleted><Key>" + key + b"</Key></Deleted></DeleteResult>")
+
+    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        fixed = {"Content-Length": str(len(body)), "ETag": '"x"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+        for name, value in (fixed | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def s3(monkeypatch) -> Iterator[S3Server]:
+    server = S3Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+    monkeypatch.setenv("AWS_REGION", "somewhere")
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=["fake", "directory", "s3"])
+def store(request, tmp_path: Path) -> AudioStore:
+    if request.param == "fake":
+        return FakeAudioStore()
+    if request.param == "directory":
+        return directory_store(tmp_path)
+    request.getfixturevalue("s3")
+    return ObjectAudioStore("s3://recordings/some/prefix", tmp_path / "scratch")
+
+
+def directory_store(tmp_path: Path) -> ObjectAudioStore:
+    return ObjectAudioStore((tmp_path / "not yet there" / "objects").as_uri(), tmp_path / "scratch")
+
+
+class Unseekable(io.RawIOBase):
+    """A stream such as a socket or a pipe."""
+
+    def __init__(self, data: bytes) -> None:
+        self._source = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._source.readinto(buffer)
+
+
+def test_what_was_put_is_read_back(store: AudioStore):
+    stored = store.put(io.BytesIO(DATA))
+
+    with store.open(stored) as source:
+        assert source.read() == DATA
+
+
+def test_an_object_is_named_by_its_content(store: AudioStore):
+    assert store.put(io.BytesIO(DATA)) == StoredObject(sha256=hashlib.sha256(DATA).hexdigest(), size_bytes=len(DATA))
+
+
+def test_putting_starts_at_the_current_position(store: AudioStore):
+    source = io.BytesIO(b"header" + DATA)
+    source.seek(6)
+
+    stored = store.put(source)
+
+    assert store.open(stored).read() == DATA
+
+
+def test_a_stream_that_cannot_be_rewound_is_stored_whole(store: AudioStore):
+    stored = store.put(io.BufferedReader(Unseekable(SEVERAL_BLOCKS)))
+
+    assert store.open(stored).read() == SEVERAL_BLOCKS
+
+
+def test_no_bytes_at_all_are_an_object_too(store: AudioStore):
+    stored = store.put(io.BytesIO(b""))
+
+    assert store.open(stored).read() == b""
+    assert b"".join(store.read(stored, 0, 0)) == b""
+
+
+def test_an_open_object_can_be_sought_from_its_end(store: AudioStore):
+    source = store.open(store.put(io.BytesIO(SEVERAL_BLOCKS)))
+
+    assert source.seek(-10, io.SEEK_END) == len(SEVERAL_BLOCKS) - 10
+    assert source.read(100) == SEVERAL_BLOCKS[-10:]
+    assert source.seek(5) == 5
+    assert source.read(5) == SEVERAL_BLOCKS[5:10]
+    assert source.tell() == 10
+
+
+def test_an_open_object_gives_plain_bytes(store: AudioStore):
+    assert type(store.open(store.put(io.BytesIO(DATA))).read(10)) is bytes
+
+
+def test_a_range_excludes_its_end(store: AudioStore):
+    stored = store.put(io.BytesIO(SEVERAL_BLOCKS))
+
+    assert b"".join(store.read(stored, 10, 2_000_000)) == SEVERAL_BLOCKS[10:2_000_000]
+
+
+def test_a_range_past_the_end_gives_what_there_is(store: AudioStore):
+    stored = store.put(io.BytesIO(DATA))
+
+    assert b"".join(store.read(stored, len(DATA) - 3, len(DATA) + 100)) == DATA[-3:]
+
+
+def test_opening_what_is_not_there_is_not_found(store: AudioStore):
+    with pytest.raises(NotFound):
+        store.open(NOT_STORED)
+
+
+def test_reading_what_is_not_there_is_not_found_at_the_call(store: AudioStore):
+    with pytest.raises(NotFound):
+        store.read(NOT_STORED, 0, 10)
+
+
+def test_a_deleted_object_is_gone(store: AudioStore):
+    stored = store.put(io.BytesIO(DATA))
+
+    store.delete(stored)
+
+    with pytest.raises(NotFound):
+        store.open(stored)
+
+
+def test_deleting_what_is_not_there_is_no_error(store: AudioStore):
+    store.delete(NOT_STORED)
+
+
+def test_the_same_bytes_again_store_nothing_new(tmp_path: Path):
+    store = directory_store(tmp_path)
+    store.put(io.BytesIO(DATA))
+    before = [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in files_under(tmp_path)]
+
+    store.put(io.BytesIO(DATA))
+
+    assert [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in files_under(tmp_path)] == before
+
+
+def test_an_object_lies_two_directories_deep_under_its_hash(tmp_path: Path):
+    stored = directory_store(tmp_path).put(io.BytesIO(DATA))
+
+    [path] = files_under(tmp_path)
+    assert path.parts[-3:] == (stored.sha256[:2], stored.sha256[2:4], stored.sha256)
+
+
+def test_an_object_that_a_power_cut_shortened_is_stored_again(tmp_path: Path):
+    store = directory_store(tmp_path)
+    stored = store.put(io.BytesIO(DATA))
+    [path] = files_under(tmp_path)
+    path.write_bytes(b"")
+
+    store.put(io.BytesIO(DATA))
+
+    assert store.open(stored).read() == DATA
+
+
+def test_a_source_that_breaks_in_the_middle_leaves_nothing_behind(tmp_path: Path):
+    store = directory_store(tmp_path)
+
+    with pytest.raises(StorageError):
+        store.put(BreaksAtSecondReading(SEVERAL_BLOCKS * 4))
+
+    assert files_under(tmp_path) == []
+
+
+class BreaksAtSecondReading(io.BytesIO):
+    """Is hashed without trouble, and fails in the middle of being stored."""
+
+    rewound = False
+
+    def seek(self, *args: int) -> int:
+        self.rewound = True
+        return super().seek(*args)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.rewound and self.tell() > 6_000_000:
+            raise OSError("the disk gave up")
+        return super().read(size)
+
+
+def test_a_directory_that_cannot_be_made_is_a_configuration_error(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(ConfigurationError):
+        ObjectAudioStore((tmp_path / "file" / "objects").as_uri(), tmp_path)
+
+
+def test_a_store_that_cannot_be_written_is_a_storage_error(tmp_path: Path):
+    store = ObjectAudioStore((tmp_path / "objects").as_uri(), tmp_path / "scratch")
+    digest = hashlib.sha256(DATA).hexdigest()
+    (tmp_path / "objects" / digest[:2]).write_bytes(b"a file where a directory belongs")
+
+    with pytest.raises(StorageError):
+        store.put(io.BytesIO(DATA))
+
+
+def test_an_s3_server_that_refuses_is_a_storage_error(s3: S3Server, tmp_path: Path, monkeypatch):
+    store = ObjectAudioStore("s3://recordings", tmp_path)
+    monkeypatch.setattr(_S3Handler, "do_HEAD", lambda handler: handler._answer(403))
+
+    with pytest.raises(StorageError) as raised:
+        store.put(io.BytesIO(DATA))
+
+    assert raised.value.failure.retryable
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "/var/objects", "memory:///", "http://host/x", "s3://", ""])
+def test_a_url_that_is_no_store_is_a_configuration_error_that_names_the_setting(url: str, tmp_path: Path):
+    with pytest.raises(ConfigurationError) as raised:
+        ObjectAudioStore(url, tmp_path)
+
+    assert "HANSARD_STORAGE_URL" in (raised.value.failure.help or "")
+
+
+def files_under(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())

@@ -1,0 +1,135 @@
+"""The whole service as a user runs it, `hansard up`, for tests that kill parts of it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+PATIENCE_SECONDS = 90.0
+
+T = TypeVar("T")
+
+NOT_OURS = ("HANSARD_", "OPENAI_", "ZENML_", "LOG_", "COLOR", "FORCE_COLOR")
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    """A clean environment: nothing of the developer's own settings, no network, an empty home."""
+    home = data_dir.parent / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_OURS)}
+    return kept | {
+        "HOME": str(home),
+        "HANSARD_DATA_DIR": str(data_dir),
+        "HANSARD_OFFLINE": "1",
+        "TESTING": "true",
+        **more,
+    }
+
+
+def hansard(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hansard", *arguments]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(look: Callable[[], T | None], what: str) -> T:
+    """What `look` gives as soon as it gives something."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited {PATIENCE_SECONDS} s for {what}")
+
+
+@dataclass
+class Service:
+    """`settings` are environment variables. Its log is in `log`."""
+
+    directory: Path
+    workers: int = 1
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.log_file = self.directory / "log"
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment(
+            self.directory / "data", HANSARD_PORT=str(self.port), HANSARD_WORKERS=str(self.workers), **self.settings
+        )
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def start(self) -> "Service":
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                hansard("up"), env=self.environment, cwd=self.directory, stdout=log, stderr=log, start_new_session=True
+            )
+        eventually(self._is_ready, "the service to be ready")
+        return self
+
+    def stop(self, *, within_seconds: float = 30.0) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(within_seconds)
+        self.http.close()
+        return code
+
+    def processes(self, command: str) -> list[psutil.Process]:
+        """The service's own `hansard COMMAND` processes."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if command in _command_line(child)]
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post_file(self, file: Path, **fields: str) -> dict[str, Any]:
+        with file.open("rb") as source:
+            answer = self.http.post("/transcriptions", files={"file": (file.name, source)}, data=fields)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    def until(self, transcription_id: str, *statuses: str) -> dict[str, Any]:
+        """The transcription once it has one of these statuses."""
+
+        def look() -> dict[str, Any] | None:
+            transcription = self.get(f"/transcriptions/{transcription_id}")
+            return transcription if transcription["status"] in statuses else None
+
+        return eventually(look, f"{transcription_id} to be {' or '.join(statuses)}")
+
+    def ended(self, transcription_id: str) -> dict[str, Any]:
+        return self.until(transcription_id, "completed", "failed", "cancelled")
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, self.log
+        try:
+            return self.http.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

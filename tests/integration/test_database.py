@@ -1,0 +1,70 @@
+"""Connecting: what is refused, and how it is told."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+
+from hansard.domain.errors import ConfigurationError, StorageError
+from hansard.persistence import database
+from hansard.persistence.unit_of_work import SqlUnitOfWork
+from hansard.queue.jobs import TranscriptionJobs
+
+
+@pytest.mark.parametrize("url", ["mysql://root@localhost/hansard", "hansard.db", "postgresql+asyncpg://localhost/x"])
+def test_a_url_of_anything_but_postgresql_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="not the URL of a PostgreSQL"):
+        database.connect(url)
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        database.connect("postgresql://hansard:s3cret@127.0.0.1:1/hansard?password=s3cret")
+    assert "hansard:***@127.0.0.1:1/hansard" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)
+    assert refusal.value.failure.code == "database_unreachable"
+
+
+def test_a_database_that_does_not_exist_is_a_matter_of_configuration(postgres: str) -> None:
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        database.connect(postgres.replace("/test_", "/no_such_"))
+
+
+def test_a_database_that_cannot_hold_all_text_is_refused(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
+        with pytest.raises(ConfigurationError, match="SQL_ASCII"):
+            database.connect(f"postgresql://postgres@/ascii?host={connection.info.host}")
+        connection.execute("DROP DATABASE ascii")
+
+
+def test_the_older_spelling_of_the_url_will_do(postgres: str) -> None:
+    engine = database.connect(postgres.replace("postgresql://", "postgres://"), application_name="spelling")
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW application_name")).scalar_one() == "spelling"
+    engine.dispose()
+
+
+def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_unnoticed(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    cut_all_connections(engine)
+    with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
+        assert uow.events.of(uuid4()) == ()
+
+
+def test_a_connection_that_is_cut_in_the_middle_is_a_storage_error(engine: Engine) -> None:
+    with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
+        uow.events.of(uuid4())
+        cut_all_connections(engine)
+        with pytest.raises(StorageError) as failure:
+            uow.events.of(uuid4())
+    assert failure.value.failure.code == "database_unavailable"
+
+
+def cut_all_connections(engine: Engine) -> None:
+    with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'")

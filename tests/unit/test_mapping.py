@@ -1,0 +1,237 @@
+"""Rows and domain objects: nothing is lost on the way there and back, and nothing goes that PostgreSQL can't keep."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hansard.domain import events
+from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
+from hansard.domain.errors import Category, Failure
+from hansard.domain.events import Event
+from hansard.domain.speech import Span, Speech
+from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
+from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
+from hansard.persistence import mapping
+
+ID = UUID(int=7)
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+maybe_texts = st.none() | texts
+moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-9, minutes=-30))]))
+numbers = st.floats(min_value=0, max_value=1e6)
+maybe_numbers = st.none() | numbers
+counts = st.integers(min_value=0, max_value=2**31)
+
+spans = st.tuples(numbers, numbers).map(lambda ends: Span(min(ends), max(ends)))
+failures = st.builds(
+    Failure,
+    code=texts,
+    category=st.sampled_from(Category),
+    message=texts,
+    retryable=st.booleans(),
+    engine=maybe_texts,
+    provider_status=st.none() | counts,
+    provider_request_id=maybe_texts,
+    help=maybe_texts,
+)
+audio_files = st.builds(
+    AudioFile,
+    id=st.uuids(),
+    file_name=texts,
+    media_type=texts,
+    stored=st.builds(StoredObject, sha256=texts, size_bytes=counts),
+    properties=st.builds(
+        AudioProperties,
+        container=texts,
+        codec=texts,
+        channels=counts,
+        sample_rate_hz=counts,
+        duration_seconds=maybe_numbers,
+    ),
+    uploaded_at=moments,
+)
+parameters = st.builds(
+    Parameters,
+    engine=texts,
+    model=maybe_texts,
+    language=maybe_texts,
+    prompt=maybe_texts,
+    hotwords=maybe_texts,
+    priority=counts,
+    metadata=st.dictionaries(texts, texts, max_size=3),
+)
+attempts = st.builds(
+    Attempt,
+    number=counts,
+    engine=texts,
+    model=texts,
+    started_at=moments,
+    ended_at=st.none() | moments,
+    outcome=st.sampled_from(AttemptOutcome),
+    recognised_seconds=numbers,
+    failure=st.none() | failures,
+)
+results = st.builds(
+    Result,
+    engine=texts,
+    model=texts,
+    language=maybe_texts,
+    audio_seconds=numbers,
+    speech_seconds=numbers,
+    word_count=counts,
+    processing_seconds=numbers,
+    degraded_reasons=st.lists(texts, max_size=3).map(tuple),
+)
+transcriptions = st.builds(
+    Transcription,
+    id=st.uuids(),
+    audio_id=st.uuids(),
+    parameters=parameters,
+    created_at=moments,
+    request_id=maybe_texts,
+    status=st.sampled_from(Status),
+    run=counts,
+    progress=st.floats(0, 1),
+    activity=maybe_texts,
+    pipeline_run_id=maybe_texts,
+    started_at=st.none() | moments,
+    ended_at=st.none() | moments,
+    attempts=st.lists(attempts, max_size=3).map(tuple),
+    failure=st.none() | failures,
+    result=st.none() | results,
+    _events=st.just([]),
+)
+words = st.builds(Word, texts, numbers, numbers, maybe_numbers)
+segments = st.builds(
+    Segment,
+    start_seconds=numbers,
+    end_seconds=numbers,
+    text=texts,
+    words=st.lists(words, max_size=3).map(tuple),
+    confidence=maybe_numbers,
+    language=maybe_texts,
+    speaker=maybe_texts,
+    engine=maybe_texts,
+)
+many_segments = st.lists(segments, max_size=3).map(tuple)
+facts: dict[str, st.SearchStrategy[Any]] = {"subject_id": st.uuids(), "occurred_at": moments}
+of_a_transcription = {**facts, "audio_id": st.uuids()}
+any_event = st.one_of(
+    st.builds(
+        events.AudioFileUploaded,
+        **facts,
+        file_name=texts,
+        size_bytes=counts,
+        sha256=texts,
+        duration_seconds=maybe_numbers,
+    ),
+    st.builds(events.TranscriptionQueued, **of_a_transcription, engine=texts),
+    st.builds(events.TranscriptionStarted, **of_a_transcription, run=counts),
+    st.builds(events.TranscriptionInterrupted, **of_a_transcription, run=counts),
+    st.builds(
+        events.TranscriptionCompleted,
+        **of_a_transcription,
+        engine=texts,
+        model=texts,
+        language=maybe_texts,
+        audio_seconds=numbers,
+        word_count=counts,
+        degraded=st.booleans(),
+    ),
+    st.builds(events.TranscriptionFailed, **of_a_transcription, failure=failures),
+    st.builds(events.TranscriptionCancelled, **of_a_transcription),
+)
+
+
+def stored(row: mapping.Row) -> mapping.Row:
+    """The row as the database gives it back: what is in a JSON column has been through JSON."""
+    return {
+        column: json.loads(json.dumps(value, allow_nan=False)) if isinstance(value, dict | list) else value
+        for column, value in row.items()
+    }
+
+
+@given(audio_files)
+def test_an_audio_file_comes_back_as_it_went(audio: AudioFile) -> None:
+    assert mapping.audio_from_row(stored(mapping.audio_to_row(audio))) == audio
+
+
+@given(transcriptions)
+def test_a_transcription_comes_back_as_it_went(transcription: Transcription) -> None:
+    back = mapping.transcription_from_row(stored(mapping.transcription_to_row(transcription)))
+    assert vars(back) == vars(transcription)
+
+
+@given(st.builds(Speech, numbers, st.lists(spans, max_size=4).map(tuple)))
+def test_speech_comes_back_as_it_went(speech: Speech) -> None:
+    assert mapping.speech_from_row(stored(mapping.speech_to_row(ID, speech))) == speech
+
+
+@given(st.builds(RecognisedPassage, span=spans, engine=texts, model=texts, segments=many_segments))
+def test_a_passage_comes_back_as_it_went(passage: RecognisedPassage) -> None:
+    assert mapping.passage_from_row(stored(mapping.passage_to_row(ID, passage))) == passage
+
+
+@given(st.builds(Transcript, language=maybe_texts, segments=many_segments))
+def test_a_transcript_comes_back_as_it_went_with_its_text_beside_it(transcript: Transcript) -> None:
+    row = mapping.transcript_to_row(ID, transcript)
+    assert mapping.transcript_from_row(stored(row)) == transcript
+    assert row["text"] == transcript.text
+
+
+@given(any_event)
+def test_an_event_comes_back_as_it_went(event: Event) -> None:
+    assert mapping.event_from_row(stored(mapping.event_to_row(event))) == event
+
+
+def test_every_kind_of_event_is_known_by_its_name() -> None:
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+    assert {kind.type for kind in kinds if kind is not Event} == set(mapping.EVENT_TYPES)
+
+
+def test_a_fact_that_a_later_version_added_is_passed_over() -> None:
+    event = events.TranscriptionCancelled(
+        subject_id=ID, occurred_at=datetime(2026, 1, 1, tzinfo=UTC), audio_id=UUID(int=8)
+    )
+    row = dict(mapping.event_to_row(event))
+    row["data"] = {**row["data"], "reason": "asked"}
+    assert mapping.event_from_row(row) == event
+
+
+@pytest.mark.parametrize(
+    ("given_text", "kept_text"),
+    [
+        ("a\0b", "ab"),
+        ("\0", ""),
+        ("é\0é", "éé"),
+        ("half \ud83d pair", "half \ufffd pair"),
+        ("\udc80.mp3", "\ufffd.mp3"),
+        ("\ud83d\ude00", "😀"),
+        ("as it is: 録音", "as it is: 録音"),
+    ],
+)
+def test_characters_that_postgresql_cannot_keep_do_not_reach_it(given_text: str, kept_text: str) -> None:
+    assert mapping.storable(given_text) == kept_text
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_whatever_an_engine_says_can_be_kept(said: str) -> None:
+    kept = mapping.storable(said)
+    assert "\0" not in kept
+    assert kept.encode().decode() == kept
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_confidence_that_is_no_number_is_kept_as_unknown(number: float) -> None:
+    word = Word("hm", 0.0, 1.0, number)
+    segment = Segment(start_seconds=0.0, end_seconds=1.0, text="hm", words=(word,), confidence=number)
+    row = stored(mapping.transcript_to_row(ID, Transcript(language=None, segments=(segment,))))
+    (back,) = mapping.transcript_from_row(row).segments
+    assert back.confidence is None
+    assert back.words[0].probability is None

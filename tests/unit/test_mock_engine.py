@@ -1,0 +1,55 @@
+"""The engine for tests: guarded, repeatable, and able to fail in every way there is."""
+
+import pytest
+
+from hansard.application.ports import Recognition
+from hansard.domain.audio import BYTES_PER_SECOND
+from hansard.domain.errors import Category, ConfigurationError, EngineError, EngineRejected
+from hansard.engines.mock import FAILURES, MockEngine
+from tests.fakes import FakeClock
+
+THREE_SECONDS = bytes(3 * BYTES_PER_SECOND)
+
+
+def test_it_cannot_be_had_outside_tests() -> None:
+    with pytest.raises(ConfigurationError, match="tests only") as refused:
+        MockEngine(testing=False)
+    assert "TESTING=true" in (refused.value.failure.help or "")
+
+
+def test_its_text_tells_how_much_it_heard() -> None:
+    (segment,) = MockEngine(testing=True).recognise(THREE_SECONDS, Recognition())
+    assert segment.text == "mock heard 3.0 seconds"
+
+
+def test_the_slow_model_counts_the_seconds_in_real_time() -> None:
+    clock = FakeClock()
+    segments = MockEngine(testing=True, sleep=clock.sleep).recognise(THREE_SECONDS, Recognition(model="slow"))
+    assert [segment.text for segment in segments] == ["second 1", "second 2", "second 3"]
+    assert clock.slept == [1.0, 1.0, 1.0]
+
+
+def test_the_slow_model_stops_when_nobody_listens_any_more() -> None:
+    clock = FakeClock()
+    segments = MockEngine(testing=True, sleep=clock.sleep).recognise(THREE_SECONDS, Recognition(model="slow"))
+    next(segments)
+    del segments
+    assert clock.slept == [1.0]
+
+
+@pytest.mark.parametrize("model", FAILURES)
+def test_each_failing_model_fails_as_its_name_says(model: str) -> None:
+    with pytest.raises(EngineError) as failed:
+        list(MockEngine(testing=True).recognise(THREE_SECONDS, Recognition(model=model)))
+    assert failed.value.failure.engine == "mock"
+
+
+def test_it_can_fail_in_every_category_an_engine_has() -> None:
+    categories = {make().failure.category for make in FAILURES.values()}
+    assert categories == set(Category) - {Category.CANCELLED}
+
+
+def test_an_unknown_model_is_refused_with_the_names_of_the_known() -> None:
+    with pytest.raises(EngineRejected) as refused:
+        MockEngine(testing=True).model_for(Recognition(model="whisper-1"))
+    assert "fail-rate-limit" in (refused.value.failure.help or "")

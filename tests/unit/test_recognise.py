@@ -1,0 +1,434 @@
+"""The second step: passage by passage, through crashes, cancellations and an engine's bad days.
+
+Speech of n seconds is n passages to the fake engine, which says `word1`, `word2` … in the order it hears them.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from hansard.application.choose_engine import ChooseEngine
+from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.recognise import Recognise, Recognised
+from hansard.domain.errors import (
+    EngineFailed,
+    EngineRateLimited,
+    EngineRejected,
+    EngineUnavailable,
+    Superseded,
+)
+from hansard.domain.speech import PassageLimits, Span
+from hansard.domain.transcript import Segment
+from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Status, Transcription
+from tests.fakes import FakeEngine
+from tests.workshop import Workshop, speech
+
+BUSY = EngineFailed("It is busy.", engine="fake", code="busy", provider_status=503)
+
+
+class Killed(BaseException):
+    """What `kill -9` looks like from inside: nothing gets to run after it."""
+
+
+class Job:
+    """A prepared transcription in the hands of a worker."""
+
+    def __init__(self, seconds: int = 3, *, shop: Workshop | None = None, asked: Parameters | None = None) -> None:
+        self.shop = shop or Workshop()
+        self.id = self.shop.submitted(speech(seconds), asked).id
+        self.run = self.take()
+
+    @property
+    def engine(self) -> FakeEngine:
+        return self.shop.engine
+
+    @property
+    def record(self) -> Transcription:
+        return self.shop.transcription(self.id)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return self.record.attempts
+
+    @property
+    def words(self) -> list[str]:
+        passages = self.shop.database.passages.get(self.id, [])
+        return [segment.text for passage in passages for segment in passage.segments]
+
+    def take(self) -> int:
+        """A worker takes it, and prepares it."""
+        with self.shop.database.unit_of_work() as uow:
+            transcription = uow.transcriptions.get(self.id, for_update=True)
+            run = transcription.start(self.shop.clock())
+            uow.transcriptions.save(transcription)
+            uow.commit()
+        self.shop.steps.prepare(self.id, run)
+        return run
+
+    def recognise(self, step: Recognise | None = None) -> Recognised:
+        return (step or self.shop.steps.recognise)(self.id, self.run)
+
+
+def at_passage(number: int, meddle: Callable[[], object]) -> Callable[[int], None]:
+    """An `on_passage` that meddles once, while passage `number` is being heard."""
+    left = [number]
+
+    def on_passage(current: int) -> None:
+        if left == [current]:
+            left.clear()
+            meddle()
+
+    return on_passage
+
+
+def die() -> None:
+    raise Killed
+
+
+# ── The straight way ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_passage_is_kept_with_its_place_in_the_recording() -> None:
+    job = Job(seconds=3)
+    job.recognise()
+    kept = job.shop.database.passages[job.id]
+    assert [passage.span for passage in kept] == [Span(0, 1), Span(1, 2), Span(2, 3)]
+    assert [passage.segments[0].start_seconds for passage in kept] == [0, 1, 2]
+    assert [passage.segments[0].words[0].end_seconds for passage in kept] == [1, 2, 3]
+
+
+def test_segments_say_which_engine_heard_them() -> None:
+    job = Job(seconds=1)
+    job.recognise()
+    (passage,) = job.shop.database.passages[job.id]
+    assert (passage.engine, passage.model, passage.segments[0].engine) == ("fake", "fake-1", "fake")
+
+
+def test_the_engine_hears_speech_only() -> None:
+    job = Job(seconds=1)
+    silence = bytes(len(speech(1)))
+    job.id = job.shop.submitted(speech(1) + silence + speech(1)).id
+    job.run = job.take()
+    job.recognise()
+    assert job.engine.heard == [speech(1), speech(1)]
+
+
+def test_the_attempt_is_on_record() -> None:
+    job = Job(seconds=2)
+    job.recognise()
+    (attempt,) = job.attempts
+    assert (attempt.engine, attempt.model) == ("fake", "fake-1")
+    assert (attempt.outcome, attempt.recognised_seconds) == (AttemptOutcome.SUCCEEDED, 2)
+
+
+def test_the_step_measures_what_it_did() -> None:
+    assert Job(seconds=2).recognise() == Recognised(engine="fake", model="fake-1", passages=2, recognised_seconds=2)
+
+
+def test_progress_is_reported_with_every_passage() -> None:
+    job = Job(seconds=4)
+    seen: list[float] = []
+    job.engine.on_passage = lambda number: seen.append(job.record.progress)
+    job.recognise()
+    assert seen == [0, 0.25, 0.5, 0.75]
+    assert job.record.progress == 1
+
+
+def test_a_long_passage_reports_on_the_way() -> None:
+    job = Job(seconds=4)
+    seen: list[float] = []
+
+    class Slow(FakeEngine):
+        def recognise(self, pcm, request):
+            for second in range(4):
+                job.shop.clock.advance(1)
+                yield Segment(start_seconds=second, end_seconds=second + 1, text="well")
+                seen.append(job.record.progress)
+
+    job.shop.engine = Slow(limits=PassageLimits(seconds=4, pause_seconds=0))
+    job.recognise()
+    assert seen == [0.25, 0.5, 0.75, 1]
+
+
+def test_decoded_audio_that_this_machine_lacks_is_made_again() -> None:
+    job = Job(seconds=1)
+    job.shop.prepared.remove(job.id)
+    job.recognise()
+    assert job.words == ["word1"]
+
+
+def test_what_was_asked_for_reaches_the_engine() -> None:
+    asked = Parameters(model="fake-2", language="fr", prompt="Bonjour.", hotwords="Hansard")
+    job = Job(seconds=1, asked=asked)
+    job.recognise()
+    (request,) = job.engine.requests
+    assert (request.model, request.language, request.prompt, request.hotwords) == (
+        "fake-2",
+        "fr",
+        "Bonjour.",
+        "Hansard",
+    )
+
+
+def test_the_language_of_the_first_passage_is_carried_over_the_others() -> None:
+    job = Job(seconds=3)
+    job.recognise()
+    assert [request.language for request in job.engine.requests] == [None, "en", "en"]
+
+
+# ── Crashes, cancellations, take-overs ───────────────────────────────────────────────────────────────────
+
+
+def test_a_killed_worker_loses_only_the_passage_it_was_at() -> None:
+    job = Job(seconds=4)
+    job.engine.on_passage = at_passage(3, die)
+    with pytest.raises(Killed):
+        job.recognise()
+    assert job.words == ["word1", "word2"]
+    job.run = job.take()
+    measured = job.recognise()
+    assert (measured.passages, measured.recognised_seconds) == (2, 2)
+    assert job.words == ["word1", "word2", "word3", "word4"]
+    assert len(job.engine.heard) == 4
+
+
+def test_the_killed_workers_attempt_is_abandoned_with_what_it_had_done() -> None:
+    job = Job(seconds=4)
+    job.engine.on_passage = at_passage(3, die)
+    with pytest.raises(Killed):
+        job.recognise()
+    job.run = job.take()
+    job.recognise()
+    told = [(attempt.outcome, attempt.recognised_seconds) for attempt in job.attempts]
+    assert told == [(AttemptOutcome.ABANDONED, 2), (AttemptOutcome.SUCCEEDED, 2)]
+
+
+def test_the_language_is_remembered_over_a_crash() -> None:
+    job = Job(seconds=2)
+    job.engine.on_passage = at_passage(2, die)
+    with pytest.raises(Killed):
+        job.recognise()
+    job.run = job.take()
+    job.recognise()
+    assert [request.language for request in job.engine.requests] == [None, "en", "en"]
+
+
+def test_a_cancelled_transcription_keeps_nothing_more() -> None:
+    job = Job(seconds=3)
+    job.engine.on_passage = at_passage(2, lambda: job.shop.cancel(job.id))
+    with pytest.raises(Superseded):
+        job.recognise()
+    assert job.words == ["word1"]
+    assert job.record.status is Status.CANCELLED
+    assert [attempt.outcome for attempt in job.attempts] == [AttemptOutcome.ABANDONED]
+
+
+def test_a_cancellation_is_noticed_in_the_middle_of_a_long_passage() -> None:
+    job = Job(seconds=4)
+    said: list[int] = []
+
+    class Slow(FakeEngine):
+        def recognise(self, pcm, request):
+            for second in range(4):
+                if second == 1:
+                    job.shop.cancel(job.id)
+                job.shop.clock.advance(1)
+                said.append(second)
+                yield Segment(start_seconds=second, end_seconds=second + 1, text="well")
+
+    job.shop.engine = Slow(limits=PassageLimits(seconds=4, pause_seconds=0))
+    with pytest.raises(Superseded):
+        job.recognise()
+    assert said == [0, 1]
+    assert job.words == []
+
+
+def test_a_worker_that_lost_its_run_writes_nothing_more() -> None:
+    job = Job(seconds=3)
+    job.engine.on_passage = at_passage(2, job.take)
+    with pytest.raises(Superseded):
+        job.recognise()
+    assert job.words == ["word1"]
+    assert (job.record.status, job.record.run) == (Status.RUNNING, 2)
+
+
+def test_an_error_of_a_worker_that_lost_its_run_does_not_fail_the_new_one() -> None:
+    def lose_and_fail() -> None:
+        job.take()
+        raise EngineRejected("bad audio", engine="fake")
+
+    job = Job(seconds=2)
+    job.engine.on_passage = at_passage(1, lose_and_fail)
+    with pytest.raises(Superseded):
+        job.recognise()
+    assert job.record.status is Status.RUNNING
+    assert job.record.failure is None
+
+
+# ── An engine's bad days ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_transient_error_is_tried_again_after_the_back_off() -> None:
+    job = Job(seconds=2)
+    job.engine.failures = [BUSY, BUSY]
+    job.recognise()
+    assert job.words == ["word1", "word2"]
+    assert job.shop.clock.slept == [1, 2]
+
+
+def test_every_try_is_on_record_with_its_error_and_its_times() -> None:
+    job = Job(seconds=1)
+    job.engine.failures = [BUSY]
+    job.recognise()
+    failed, succeeded = job.attempts
+    assert (failed.outcome, failed.failure) == (AttemptOutcome.FAILED, BUSY.failure)
+    assert failed.ended_at is not None
+    assert (succeeded.started_at - failed.ended_at).total_seconds() == 1
+    assert (succeeded.number, succeeded.outcome) == (2, AttemptOutcome.SUCCEEDED)
+
+
+def test_it_says_that_it_waits_and_why() -> None:
+    job = Job(seconds=1)
+    activities: list[str | None] = []
+    job.engine.failures = [BUSY]
+    step = replace(job.shop.steps.recognise, sleep=lambda seconds: activities.append(job.record.activity))
+    job.recognise(step)
+    assert activities == ["trying fake again in 1 s: It is busy."]
+
+
+def test_the_providers_retry_after_is_honoured() -> None:
+    job = Job(seconds=1)
+    job.engine.failures = [EngineRateLimited("slow down", engine="fake", retry_after_seconds=17)]
+    job.recognise()
+    assert job.shop.clock.slept == [17]
+
+
+def test_a_retry_does_not_repeat_what_was_recognised() -> None:
+    job = Job(seconds=3)
+    job.engine.on_passage = at_passage(3, lambda: job.engine.failures.append(BUSY))
+    job.recognise()
+    assert job.words == ["word1", "word2", "word3"]
+    assert [attempt.recognised_seconds for attempt in job.attempts] == [2, 1]
+
+
+def test_it_gives_up_after_the_last_attempt_with_the_last_error() -> None:
+    job = Job(seconds=1)
+    job.engine.failures = [BUSY] * 9
+    with pytest.raises(EngineFailed):
+        job.recognise()
+    assert job.record.status is Status.FAILED
+    assert job.record.failure == BUSY.failure
+    assert len(job.attempts) == job.shop.retry.max_attempts
+
+
+def test_an_attempt_that_got_somewhere_starts_the_count_anew() -> None:
+    job = Job(seconds=6)
+    heard_once: set[int] = set()
+
+    def fail_on_first_hearing(number: int) -> None:
+        if number not in heard_once:
+            heard_once.add(number)
+            raise BUSY
+
+    job.engine.on_passage = fail_on_first_hearing
+    job.recognise()
+    assert len(job.attempts) == 7 > job.shop.retry.max_attempts
+    assert len(job.words) == 6
+
+
+def test_all_waits_together_keep_within_the_budget() -> None:
+    job = Job(seconds=1)
+    job.engine.failures = [EngineRateLimited("slow down", engine="fake", retry_after_seconds=200)] * 2
+    with pytest.raises(EngineRateLimited):
+        job.recognise()
+    assert job.shop.clock.slept == [200]
+
+
+def test_what_the_engine_refuses_is_not_tried_again() -> None:
+    job = Job(seconds=2)
+    job.engine.failures = [EngineRejected("It is too loud.", engine="fake", provider_status=400)]
+    with pytest.raises(EngineRejected):
+        job.recognise()
+    assert job.shop.clock.slept == []
+    (attempt,) = job.attempts
+    assert attempt.outcome is AttemptOutcome.FAILED
+    assert job.record.failure == attempt.failure
+
+
+def test_an_error_nobody_foresaw_abandons_the_attempt_and_fails_as_ours() -> None:
+    def stumble() -> None:
+        raise ZeroDivisionError
+
+    job = Job(seconds=2)
+    job.engine.on_passage = at_passage(2, stumble)
+    with pytest.raises(ZeroDivisionError):
+        job.recognise()
+    assert job.record.failure is not None
+    assert job.record.failure.code == "internal_error"
+    assert [attempt.outcome for attempt in job.attempts] == [AttemptOutcome.ABANDONED]
+
+
+# ── Which engine ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def choosing(job: Job, *engines: FakeEngine) -> Recognise:
+    by_name = {engine.name: engine for engine in engines}
+    choose = ChooseEngine(by_name, tuple(by_name), job.shop.clock.sleep)
+    return replace(job.shop.steps.recognise, choose_engine=choose)
+
+
+def unavailable(name: str) -> FakeEngine:
+    return FakeEngine(name, states=[EngineStatus(state=EngineState.UNAVAILABLE, detail="no model", help="Get one.")])
+
+
+def test_it_waits_for_an_engine_that_is_being_prepared_and_says_so() -> None:
+    job = Job(seconds=1)
+    engine = FakeEngine("whisper", states=[EngineStatus(state=EngineState.PREPARING, detail="40 % fetched")])
+    activities: list[str | None] = []
+    step = choosing(job, engine)
+    waiting = replace(step.choose_engine, sleep=lambda seconds: activities.append(job.record.activity))
+    job.recognise(replace(step, choose_engine=waiting))
+    assert activities == ["waiting for whisper: 40 % fetched"]
+    assert job.attempts[0].engine == "whisper"
+
+
+def test_a_cancellation_ends_the_wait() -> None:
+    job = Job(seconds=1)
+    fetching = EngineStatus(state=EngineState.PREPARING, detail="1 % fetched")
+    step = choosing(job, FakeEngine("whisper", states=[fetching] * 9))
+    waiting = replace(step.choose_engine, sleep=lambda seconds: job.shop.cancel(job.id))
+    with pytest.raises(Superseded):
+        job.recognise(replace(step, choose_engine=waiting))
+    assert job.record.status is Status.CANCELLED
+
+
+def test_the_chain_falls_to_the_next_engine() -> None:
+    job = Job(seconds=1)
+    job.recognise(choosing(job, unavailable("openai"), FakeEngine("whisper")))
+    assert [attempt.engine for attempt in job.attempts] == ["whisper"]
+
+
+def test_when_no_engine_will_do_the_transcription_fails_and_says_what_to_do() -> None:
+    job = Job(seconds=1)
+    with pytest.raises(EngineUnavailable):
+        job.recognise(choosing(job, unavailable("openai"), unavailable("whisper")))
+    assert job.record.failure is not None
+    assert (job.record.failure.engine, job.record.failure.help) == ("whisper", "Get one.")
+    assert job.attempts == ()
+
+
+def test_another_engine_takes_up_where_the_first_one_stopped() -> None:
+    job = Job(seconds=4)
+    job.engine.on_passage = at_passage(3, die)
+    with pytest.raises(Killed):
+        job.recognise()
+    job.run = job.take()
+    other = FakeEngine("other", limits=PassageLimits(seconds=2, pause_seconds=0))
+    job.recognise(choosing(job, other))
+    kept = job.shop.database.passages[job.id]
+    assert [(passage.engine, passage.span) for passage in kept] == [
+        ("fake", Span(0, 1)),
+        ("fake", Span(1, 2)),
+        ("other", Span(2, 4)),
+    ]
