@@ -121,24 +121,14 @@ def playlist(url: str) -> bytes:
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n".encode()
 
 
-def concat_script(path: Path) -> bytes:
+def concat_script(file_name: str) -> bytes:
     """FFmpeg's own script format, which joins files by name."""
-    return f"ffconcat version 1.0\nfile '{path}'\n".encode()
+    return f"ffconcat version 1.0\nfile '{file_name}'\n".encode()
 
 
 def session_description(port: int) -> bytes:
     """SDP, which makes a player listen on, or send to, the network."""
     return f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n".encode()
-
-
-def dash_manifest(url: str) -> bytes:
-    """MPEG-DASH, the other kind of playlist."""
-    return (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
-        'mediaPresentationDuration="PT10S" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period>'
-        '<AdaptationSet contentType="audio" mimeType="audio/mp4"><Representation id="1" bandwidth="1000" '
-        f'codecs="mp4a.40.2"><BaseURL>{url}</BaseURL></Representation></AdaptationSet></Period></MPD>'
-    ).encode()
 
 
 def truncated(data: bytes, part: float = 0.6) -> bytes:

@@ -16,7 +16,7 @@ from hansard.application.submit import Submit
 from hansard.application.transcribe import Steps, Transcribe
 from hansard.application.upload import Upload
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile
-from hansard.domain.transcription import Parameters, Transcription
+from hansard.domain.transcription import Attempt, Parameters, Transcription
 from hansard.pipelines.in_process import InProcessRunner
 from tests.fakes import (
     FakeAudioDecoder,
@@ -43,6 +43,7 @@ class Workshop:
     database: FakeDatabase = field(default_factory=FakeDatabase)
     store: FakeAudioStore = field(default_factory=FakeAudioStore)
     prepared: FakePreparedAudio = field(default_factory=FakePreparedAudio)
+    observed: list[tuple[Attempt, float | None]] = field(default_factory=list)
     make_runner: Callable[[Steps], PipelineRunner] = InProcessRunner
 
     @property
@@ -81,6 +82,7 @@ class Workshop:
                 prepared=self.prepared,
                 choose_engine=ChooseEngine(self.engines, tuple(self.engines), self.clock.sleep),
                 retry=self.retry,
+                observe=lambda attempt, retry_in_seconds: self.observed.append((attempt, retry_in_seconds)),
                 clock=self.clock,
                 sleep=self.clock.sleep,
             ),

@@ -32,6 +32,7 @@ from hansard.engines.openai import OpenAiEngine
 from hansard.engines.pocketsphinx import PocketSphinxEngine
 from hansard.engines.whisper import WhisperEngine
 from hansard.engines.whisper_models import WhisperModels
+from hansard.observability.attempts import log_attempt
 from hansard.observability.logging import strip_foreign_handlers
 from hansard.persistence import database, embedded, migrate
 from hansard.persistence.unit_of_work import SqlUnitOfWork
@@ -193,6 +194,7 @@ def _steps(
                 budget_seconds=settings.retry_budget_seconds,
                 jitter=random.random,
             ),
+            observe=log_attempt,
             clock=_now,
             sleep=time.sleep,
         ),

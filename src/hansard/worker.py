@@ -50,6 +50,7 @@ def warm_up(container: Container) -> None:
 
 def transcribe(container: Container, transcription_id: UUID) -> Transcription:
     """Do one job and say how it ended."""
+    logger.info("Taken from the queue.")
     transcription = container.transcribe(transcription_id)
     outcome = logger.bind(status=transcription.status.value, run=transcription.run)
     if transcription.failure is not None:

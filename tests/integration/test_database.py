@@ -33,12 +33,13 @@ def test_a_database_that_does_not_exist_is_a_matter_of_configuration(postgres: s
 
 def test_a_database_that_cannot_hold_all_text_is_refused(postgres: str) -> None:
     with psycopg.connect(postgres, autocommit=True) as connection:
+        name = f"{connection.info.dbname}_ascii"
         connection.execute(
-            "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+            f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
         )
         with pytest.raises(ConfigurationError, match="SQL_ASCII"):
-            database.connect(f"postgresql://postgres@/ascii?host={connection.info.host}")
-        connection.execute("DROP DATABASE ascii")
+            database.connect(f"postgresql://postgres@/{name}?host={connection.info.host}")
+        connection.execute(f"DROP DATABASE {name}")
 
 
 def test_the_older_spelling_of_the_url_will_do(postgres: str) -> None:
@@ -67,4 +68,7 @@ def test_a_connection_that_is_cut_in_the_middle_is_a_storage_error(engine: Engin
 
 def cut_all_connections(engine: Engine) -> None:
     with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tests'")
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'tests' AND datname = current_database()"
+        )

@@ -19,11 +19,12 @@ from hansard.queue.schema import apply_schema, missing_migrations
 def empty(postgres: str) -> Iterator[Engine]:
     """A database without a table."""
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE empty")
-        engine = database.connect(f"postgresql://postgres@/empty?host={connection.info.host}")
+        name = f"{connection.info.dbname}_empty"
+        connection.execute(f"CREATE DATABASE {name}")
+        engine = database.connect(f"postgresql://postgres@/{name}?host={connection.info.host}")
         yield engine
         engine.dispose()
-        connection.execute("DROP DATABASE empty")
+        connection.execute(f"DROP DATABASE {name}")
 
 
 def test_an_empty_database_has_everything_pending(empty: Engine) -> None:

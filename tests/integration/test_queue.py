@@ -182,7 +182,8 @@ def test_a_lost_connection_does_not_disturb_the_job_at_work(engine: Engine, work
     def cut(_: UUID) -> None:
         execute(
             engine,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hansard worker'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'hansard worker' AND datname = current_database()",
         )
 
     work.on_job = cut

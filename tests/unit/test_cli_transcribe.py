@@ -385,7 +385,7 @@ def test_cancelling_what_has_ended_is_no_error(transcriptions, talk, container):
 
 def test_a_server_that_does_not_answer_is_one_clear_line():
     def refuse(request):
-        raise httpx.ConnectError("Connection refused")
+        raise httpx.ConnectError("[Errno 111] Connection refused")
 
     with pytest.raises(HansardError, match=r"No answer from http://hansard: Connection refused\.") as raised:
         answered_by(refuse).standing(uuid4())

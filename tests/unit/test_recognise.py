@@ -288,6 +288,19 @@ def test_every_try_is_on_record_with_its_error_and_its_times() -> None:
     assert (succeeded.number, succeeded.outcome) == (2, AttemptOutcome.SUCCEEDED)
 
 
+def test_the_observer_hears_of_every_try_as_it_begins_and_ends() -> None:
+    job = Job(seconds=1)
+    job.engine.failures = [BUSY]
+    job.recognise()
+    heard = [(attempt.number, attempt.outcome, wait) for attempt, wait in job.shop.observed]
+    assert heard == [
+        (1, AttemptOutcome.RUNNING, None),
+        (1, AttemptOutcome.FAILED, 1.0),
+        (2, AttemptOutcome.RUNNING, None),
+        (2, AttemptOutcome.SUCCEEDED, None),
+    ]
+
+
 def test_it_says_that_it_waits_and_why() -> None:
     job = Job(seconds=1)
     activities: list[str | None] = []

@@ -15,7 +15,7 @@ from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.events import Event
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
-from hansard.domain.transcription import Status, Transcription
+from hansard.domain.transcription import Attempt, Status, Transcription
 
 Clock = Callable[[], datetime]
 """The time now, timezone-aware."""
@@ -139,6 +139,10 @@ class SpeechEngine(Protocol):
     def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
         """Segments as they are recognised. `pcm` is one passage of 16 kHz mono s16le; times count from its start."""
         ...
+
+
+AttemptObserver = Callable[[Attempt, float | None], None]
+"""Told of each attempt when it begins and when it ends, with the seconds until the next one, if there is one."""
 
 
 # ── Data ─────────────────────────────────────────────────────────────────────────────────────────────────

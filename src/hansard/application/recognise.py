@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from hansard.application.choose_engine import ChooseEngine
-from hansard.application.ports import Clock, PreparedAudio, Recognition, Sleep, SpeechEngine, UnitOfWork
+from hansard.application.ports import (
+    AttemptObserver,
+    Clock,
+    PreparedAudio,
+    Recognition,
+    Sleep,
+    SpeechEngine,
+    UnitOfWork,
+)
 from hansard.application.prepare import PrepareAudio
 from hansard.application.retry import RetryPolicy
 from hansard.application.run import Run
@@ -41,6 +49,7 @@ class Recognise:
     prepared: PreparedAudio
     choose_engine: ChooseEngine
     retry: RetryPolicy
+    observe: AttemptObserver
     clock: Clock
     sleep: Sleep
 
@@ -63,10 +72,10 @@ class Recognise:
             try:
                 attempt.recognise(request)
             except EngineError as error:
-                self._end_attempt(run, error.failure)
                 # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
                 failures = 1 if attempt.finished else failures + 1
                 delay = self.retry.delay_seconds(error, attempts=failures, waited_seconds=waited_seconds)
+                self._end_attempt(run, error.failure, retry_in_seconds=delay)
                 if delay is None:
                     raise
                 run.report(f"trying {engine.name} again in {delay:.0f} s: {error}")
@@ -83,11 +92,15 @@ class Recognise:
             transcription.report(f"recognising with {engine.name}")
             speech = uow.transcripts.speech(run.transcription_id)
             done = uow.transcripts.passages(run.transcription_id)
+        self.observe(transcription.attempts[-1], None)
         return _Attempt(run, self.prepared, engine, model, speech or Speech(0.0, ()), done)
 
-    def _end_attempt(self, run: Run, failure: Failure | None = None) -> None:
+    def _end_attempt(
+        self, run: Run, failure: Failure | None = None, *, retry_in_seconds: float | None = None
+    ) -> None:
         with run.change() as (_, transcription):
             transcription.end_attempt(self.clock(), failure)
+        self.observe(transcription.attempts[-1], retry_in_seconds)
 
 
 def recognition(parameters: Parameters) -> Recognition:

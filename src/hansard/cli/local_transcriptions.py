@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,13 @@ from typing import Protocol
 from uuid import UUID
 
 from hansard import bootstrap, formats
-from hansard import settings as settings_module
 from hansard.bootstrap import Container
 from hansard.cli.start import start_quietly
 from hansard.cli.transcriptions import Standing
 from hansard.domain.errors import Conflict, HansardError, NotFound
 from hansard.domain.transcription import Parameters
 from hansard.queue.jobs import queue_state
+from hansard.settings import Origin, Runner, origin, variable
 
 SOMEBODY_WAITS = 10
 """Priority: whoever sits at a terminal is not made to wait for an archive."""
@@ -32,8 +32,8 @@ LOOK_FOR_WORKERS_SECONDS = 5.0
 STOPPING_SECONDS = 10.0
 """How long a worker may take to put its job back and leave."""
 
-QUIET = "CRITICAL"
-"""The worker's log level unless LOG_LEVEL is set: its failures are told by the command, once."""
+LOG_FILE = Path("logs", "transcribe.log")
+"""In the data directory: the worker's log, unless LOG_LEVEL is set and so the log is wanted on the terminal."""
 
 
 class Worker(Protocol):
@@ -104,7 +104,8 @@ class LocalTranscriptions:
                 raise HansardError(
                     f"The worker process ended, with exit code {self._worker.poll()}.",
                     code="worker_ended",
-                    help="What it had to do is still in the queue: `hansard worker` goes on with it, and shows why.",
+                    help=f"What it had to do is still in the queue: `hansard worker` goes on with it. {LOG_FILE} in "
+                    "HANSARD_DATA_DIR may tell why.",
                 )
         elif self.clock_seconds() >= self._look_again_at:
             self._look_again_at = self.clock_seconds() + LOOK_FOR_WORKERS_SECONDS
@@ -120,26 +121,18 @@ def _stop(worker: Worker) -> None:
         worker.kill()
 
 
-def start_worker_process(log_level: str) -> Worker:
-    """A worker that ends with this process, and leaves Ctrl+C to it."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "hansard", "worker", "--name", "worker", "--parent", str(os.getpid())],
-        env={**os.environ, "LOG_LEVEL": log_level},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 @contextmanager
 def local_transcriptions() -> Generator[LocalTranscriptions]:
     """Made ready as `hansard up` would, on the same data."""
     settings = start_quietly()
     bootstrap.prepare(settings)
     container = bootstrap.build(settings, process="transcribe")
-    level = settings.log_level if settings_module.origin("log_level") is not settings_module.Origin.DEFAULT else QUIET
+    log = None
+    if origin("log_level") is Origin.DEFAULT:
+        log = settings.data_dir / LOG_FILE
+        log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield LocalTranscriptions(container, partial(_workers_alive, container), partial(start_worker_process, level))
+        yield LocalTranscriptions(container, partial(_workers_alive, container), partial(_start_worker, log))
     finally:
         container.close()
 
@@ -147,3 +140,20 @@ def local_transcriptions() -> Generator[LocalTranscriptions]:
 def _workers_alive(container: Container) -> bool:
     with container.database.connect() as connection:
         return queue_state(connection).workers > 0
+
+
+def _start_worker(log: Path | None) -> Worker:
+    """A worker that ends with this process, and leaves Ctrl+C to it. `log` None is the terminal."""
+    environment = dict(os.environ)
+    if origin("pipeline_runner") is Origin.DEFAULT:
+        # ZenML takes seconds to start: too long for somebody who waits, and one recording is no archive.
+        environment[variable("pipeline_runner")] = Runner.IN_PROCESS
+    with nullcontext() if log is None else log.open("ab") as destination:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "hansard", "worker", "--parent", str(os.getpid())],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=destination,
+            start_new_session=True,
+        )

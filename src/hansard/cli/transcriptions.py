@@ -2,6 +2,7 @@
 `local_transcriptions`) in this process.
 """
 
+import re
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -91,8 +92,9 @@ class RemoteTranscriptions:
         try:
             answer = self.client.request(method, path, **content)
         except httpx.HTTPError as error:
+            why = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
             raise HansardError(
-                f"No answer from {self.client.base_url}: {str(error) or type(error).__name__}.",
+                f"No answer from {self.client.base_url}: {why}.",
                 code="server_unreachable",
                 help="Is it the right address, and is the service running there? Without --server none is needed.",
             ) from error

@@ -24,7 +24,7 @@ from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, 
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
 
-from hansard.domain.errors import NotFound
+from hansard.domain.errors import HansardError, NotFound
 from hansard.queue.jobs import QUEUE, STALLED_SECONDS, TASK
 from hansard.queue.manager import RECONNECT_SECONDS, SteadyJobManager
 
@@ -176,9 +176,16 @@ class _Worker:
                 logger.warning("The database is away; the worker waits for it: {}", str(error.__cause__ or error))
             else:
                 logger.warning("The worker lost its hold on the queue and begins anew.")
-            if self.revive is not None:
-                await asyncio.to_thread(self.revive)
+            await self._revive()
             await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _revive(self) -> None:
+        if self.revive is None:
+            return
+        try:
+            await asyncio.to_thread(self.revive)
+        except HansardError as error:
+            logger.error("The database could not be started again: {}", error)
 
     async def _serve_on_one_connection(self) -> None:
         connector = PsycopgConnector(
