@@ -70,7 +70,11 @@ class Workshop:
     def steps(self) -> Steps:
         unit_of_work = self.database.unit_of_work
         prepare_audio = PrepareAudio(
-            store=self.store, decoder=FakeAudioDecoder(), detector=FakeSpeechDetector, prepared=self.prepared
+            store=self.store,
+            decoder=FakeAudioDecoder(),
+            detector=FakeSpeechDetector,
+            prepared=self.prepared,
+            max_audio_seconds=60,
         )
         return Steps(
             prepare=Prepare(

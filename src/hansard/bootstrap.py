@@ -178,7 +178,11 @@ def _steps(
     engines: Mapping[str, SpeechEngine],
 ) -> Steps:
     prepare_audio = PrepareAudio(
-        store=store, decoder=PyAvDecoder(), detector=partial(SileroDetector, SileroModel()), prepared=prepared
+        store=store,
+        decoder=PyAvDecoder(),
+        detector=partial(SileroDetector, SileroModel()),
+        prepared=prepared,
+        max_audio_seconds=settings.max_audio_seconds,
     )
     return Steps(
         prepare=Prepare(unit_of_work=unit_of_work, prepare_audio=prepare_audio, prepared=prepared, clock=_now),

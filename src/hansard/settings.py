@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=4 * 1024**3, gt=0, description="Larger uploads are refused with 413 before they are stored."
     )
+    max_audio_seconds: float = Field(
+        default=24 * 3600,
+        gt=0,
+        description="Longer recordings fail. A small file can decode to days of silence, which would fill the disk.",
+    )
     testing: bool = Field(
         default=False,
         validation_alias="TESTING",
@@ -152,7 +157,10 @@ class Settings(BaseSettings):
         default=None, validation_alias="OPENAI_API_KEY", description="Your key; with it, `auto` uses OpenAI first."
     )
     openai_base_url: str | None = Field(
-        default=None, validation_alias="OPENAI_BASE_URL", description="Another server that speaks OpenAI's API."
+        default=None,
+        validation_alias="OPENAI_BASE_URL",
+        pattern="^https?://",
+        description="Another server that speaks OpenAI's API.",
     )
     openai_model: str = Field(
         default="whisper-1", description="OpenAI's model when none is asked for; `whisper-1` gives word times."

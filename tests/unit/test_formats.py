@@ -96,13 +96,13 @@ def test_json_holds_all_that_is_known() -> None:
         "text": "Hi.",
         "segments": [
             {
-                "start": 0.1,
-                "end": 0.5,
+                "start_seconds": 0.1,
+                "end_seconds": 0.5,
                 "text": "Hi.",
                 "confidence": 0.877,
                 "speaker": "A",
                 "engine": "whisper",
-                "words": [{"word": "Hi.", "start": 0.1, "end": 0.5, "probability": 0.912}],
+                "words": [{"text": "Hi.", "start_seconds": 0.1, "end_seconds": 0.5, "probability": 0.912}],
             }
         ],
     }

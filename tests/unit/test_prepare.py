@@ -114,3 +114,13 @@ def test_a_run_that_was_taken_over_does_nothing() -> None:
         shop.steps.prepare(transcription_id, run - 1)
     assert shop.transcription(transcription_id).status is Status.RUNNING
     assert shop.prepared.kept == {}
+
+
+def test_a_recording_that_never_ends_is_stopped_at_the_limit() -> None:
+    shop = Workshop()
+    transcription_id, run = started(shop, speech(seconds=61))
+    with pytest.raises(InvalidAudio):
+        shop.steps.prepare(transcription_id, run)
+    failure = shop.transcription(transcription_id).failure
+    assert failure is not None
+    assert failure.code == "audio_too_long"

@@ -18,8 +18,9 @@ from hansard.observability import logging
 logging.configure(process="up", level="INFO", format="pretty", colour=False)
 """
 
-SLEEPER = "import os, time; print('sleeper', os.getpid(), flush=True); time.sleep(600)"
-STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER}".replace("'sleeper'", "'stubborn'")
+# One write a line: those of several processes must not mix, however Python buffers its output here.
+SLEEPER = r"import os, time; os.write(1, b'sleeper %d\n' % os.getpid()); time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER.replace('sleeper', 'stubborn')}"
 
 
 class Running:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hansard.application.ports import AudioDecoder, AudioStore, Clock, PreparedAudio, SpeechDetector, UnitOfWork
 from hansard.application.run import Run
-from hansard.domain.audio import StoredObject
+from hansard.domain.audio import BYTES_PER_SECOND, StoredObject
 from hansard.domain.errors import InvalidAudio
 from hansard.domain.speech import Speech
 
@@ -22,24 +22,36 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareAudio:
-    """Decode into prepared audio, and hear where the speech is on the way."""
+    """Decode into prepared audio, and hear where the speech is on the way. Raises `InvalidAudio`."""
 
     store: AudioStore
     decoder: AudioDecoder
     detector: Callable[[], SpeechDetector]
     prepared: PreparedAudio
+    max_audio_seconds: float
 
     def __call__(self, transcription_id: UUID, stored: StoredObject) -> Speech:
         detector = self.detector()
 
         def heard(blocks: Iterable[bytes]) -> Iterator[bytes]:
+            seconds = 0.0
             for block in blocks:
+                seconds += len(block) / BYTES_PER_SECOND
+                self._require_bearable(seconds)
                 detector.feed(block)
                 yield block
 
         with self.store.open(stored) as source:
             self.prepared.write(transcription_id, heard(self.decoder.decode(source)))
         return detector.finish()
+
+    def _require_bearable(self, seconds: float) -> None:
+        if seconds > self.max_audio_seconds:
+            raise InvalidAudio(
+                f"The recording is longer than the {self.max_audio_seconds / 3600:g} hours that are allowed here.",
+                code="audio_too_long",
+                help="Cut it into pieces, or raise HANSARD_MAX_AUDIO_SECONDS.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,11 @@
 """`hansard db`: the database and its migrations."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from hansard.settings import Settings
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -71,3 +74,21 @@ def stop() -> None:
         return
     embedded.stop(settings.data_dir)
     typer.echo("The embedded database does not run.")
+
+
+def stop_database(settings: "Settings") -> None:
+    """Stop the embedded database, unless somebody else is using it: another `hansard`, a shell."""
+    if settings.database_url is not None:
+        return
+    import psycopg
+
+    from hansard.persistence import embedded
+
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    try:
+        with psycopg.connect(embedded.ensure_running(settings.data_dir)) as connection:
+            (users,) = connection.execute(others).fetchone() or (0,)
+    except psycopg.OperationalError:
+        return  # it is on its way down already
+    if users == 0:
+        embedded.stop(settings.data_dir)

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from hansard import bootstrap, formats
 from hansard.bootstrap import Container
+from hansard.cli.serve import stop_database
 from hansard.cli.start import start_quietly
 from hansard.cli.transcriptions import Standing
 from hansard.domain.errors import Conflict, HansardError, NotFound
@@ -123,7 +124,7 @@ def _stop(worker: Worker) -> None:
 
 @contextmanager
 def local_transcriptions() -> Generator[LocalTranscriptions]:
-    """Made ready as `hansard up` would, on the same data."""
+    """Made ready, and left, as `hansard up` would, on the same data."""
     settings = start_quietly()
     bootstrap.prepare(settings)
     container = bootstrap.build(settings, process="transcribe")
@@ -135,6 +136,7 @@ def local_transcriptions() -> Generator[LocalTranscriptions]:
         yield LocalTranscriptions(container, partial(_workers_alive, container), partial(_start_worker, log))
     finally:
         container.close()
+        stop_database(settings)
 
 
 def _workers_alive(container: Container) -> bool:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hansard.cli.database import stop_database
+
 if TYPE_CHECKING:
     from hansard.settings import Settings
 
@@ -53,7 +55,7 @@ def up(
         threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
         supervisor.run()
     if not supervisor.hurried:
-        _stop_database(settings)
+        stop_database(settings)
 
 
 def api(
@@ -143,18 +145,3 @@ def _announce(settings: "Settings") -> None:
         time.sleep(1)
     logger.info("Hansard is ready: {}/docs", address)
     logger.info("Try it: curl -F file=@talk.mp3 {}/transcriptions", address)
-
-
-def _stop_database(settings: "Settings") -> None:
-    """Stop the embedded database, unless somebody else is using it: another `hansard`, a shell."""
-    if settings.database_url is not None:
-        return
-    import psycopg
-
-    from hansard.persistence import embedded
-
-    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    with psycopg.connect(embedded.ensure_running(settings.data_dir)) as connection:
-        (users,) = connection.execute(others).fetchone() or (0,)
-    if users == 0:
-        embedded.stop(settings.data_dir)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Format = Literal["txt", "srt", "vtt", "json"]
 """The keys of `hansard.formats.FORMATS`; Typer wants to know them when this is imported."""
 
-LOOK_EVERY_SECONDS = 0.25
+LOOK_EVERY_SECONDS = 0.5
 INTERRUPTED = 130
 """The exit code of what SIGINT stopped: 128 and the signal's number."""
 

@@ -8,7 +8,7 @@
     ├── InvalidRequest              a parameter cannot be honoured
     ├── InvalidAudio                the file cannot be transcribed, by any engine
     ├── ConfigurationError          the operator must change a setting
-    ├── StorageError                the object store did not answer; worth another try
+    ├── StorageError                the object store or the database did not answer; worth another try
     └── EngineError                 an engine could not do its work
         ├── EngineRejected          it refused this audio or parameter; another try changes nothing
         ├── EngineUnavailable       it is not set up here: no key, no model, no network

@@ -17,8 +17,9 @@ def write_json(transcript: Transcript) -> str:
     """All that is known, in this shape; what is not known is null. Times are seconds from the start of the recording.
 
     {"version": 1, "language": "en", "text": "…",
-     "segments": [{"start": 0.0, "end": 1.5, "text": "…", "confidence": 0.93, "speaker": null, "engine": "whisper",
-                   "words": [{"word": "…", "start": 0.0, "end": 0.4, "probability": 0.98}]}]}
+     "segments": [{"start_seconds": 0.0, "end_seconds": 1.5, "text": "…", "confidence": 0.93, "speaker": null,
+                   "engine": "whisper",
+                   "words": [{"text": "…", "start_seconds": 0.0, "end_seconds": 0.4, "probability": 0.98}]}]}
     """
     document = {
         "version": JSON_VERSION,
@@ -36,8 +37,8 @@ def _line(segment: Segment) -> str:
 
 def _segment(segment: Segment) -> dict[str, object]:
     return {
-        "start": _rounded(segment.start_seconds),
-        "end": _rounded(segment.end_seconds),
+        "start_seconds": _rounded(segment.start_seconds),
+        "end_seconds": _rounded(segment.end_seconds),
         "text": segment.text,
         "confidence": _rounded(segment.confidence),
         "speaker": segment.speaker,
@@ -48,9 +49,9 @@ def _segment(segment: Segment) -> dict[str, object]:
 
 def _word(word: Word) -> dict[str, object]:
     return {
-        "word": word.text,
-        "start": _rounded(word.start_seconds),
-        "end": _rounded(word.end_seconds),
+        "text": word.text,
+        "start_seconds": _rounded(word.start_seconds),
+        "end_seconds": _rounded(word.end_seconds),
         "probability": _rounded(word.probability),
     }
 

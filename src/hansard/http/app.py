@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 
 from hansard import __version__, bootstrap
 from hansard import settings as settings_module
@@ -40,7 +41,7 @@ TAGS = [
 
 def create_app(container: Container) -> FastAPI:
     """The app owns the container from now on, and closes it when it shuts down."""
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Hansard",
         version=__version__,
         description=DESCRIPTION,
@@ -74,7 +75,7 @@ def app_from_environment() -> FastAPI:
     spool.mkdir(parents=True, exist_ok=True)
     # Uploads are spooled here while they come in: the system's own place may be small, or in memory.
     tempfile.tempdir = str(spool.resolve())
-    return create_app(bootstrap.build(settings))
+    return create_app(bootstrap.build(settings, process="api"))
 
 
 @asynccontextmanager

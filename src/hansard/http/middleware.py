@@ -91,7 +91,7 @@ def _log(scope: Scope, exchange: _Exchange, *, duration_ms: float) -> None:
         duration_ms=round(duration_ms, 1),
         received_bytes=exchange.received_bytes,
         sent_bytes=exchange.sent_bytes,
-    ).log(level, "{} {} {}", scope["method"], path, exchange.status)
+    ).log(level, "Request answered.")
 
 
 @dataclass(frozen=True, slots=True)

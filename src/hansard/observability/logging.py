@@ -53,6 +53,9 @@ _SECRETS = (
 )
 """Keys of OpenAI's kind, credentials of an Authorization header, passwords in URLs."""
 
+_HUSHED = ("zenml.zen_stores.base_zen_store",)
+"""Warns, of all things, that it made its default stack."""
+
 _COLUMNS = ("process", "request_id", "transcription_id")
 
 
@@ -198,6 +201,8 @@ class _StandardLogging(logging.Handler):
             library = logging.getLogger(name)
             library.handlers.clear()
             library.propagate = True
+        for name in _HUSHED:
+            logging.getLogger(name).setLevel("ERROR")
         logging.captureWarnings(True)  # noqa: FBT003 - the standard library's signature
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
             # A wrapped `write` sits on the object, in front of its class's own.

@@ -23,6 +23,9 @@ OLDEST_SERVER = 15
 PATIENCE_SECONDS = 10.0
 """How long a new connection is tried for, once the server has been reached: PostgreSQL restarts in less."""
 
+MOST_CONNECTIONS = 40
+"""One for each thread that may serve a request at the same time, so that none waits for another's."""
+
 _POLL_SECONDS = 0.2
 _CONNECT_SECONDS = 5
 _DRIVER = "postgresql+psycopg"
@@ -44,8 +47,7 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
         connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
         pool_pre_ping=True,
         pool_size=5,
-        max_overflow=10,
-        pool_timeout=10,
+        max_overflow=MOST_CONNECTIONS - 5,
         json_serializer=_to_json,
     )
     event.listen(engine, "do_connect", _patiently(revive))
