@@ -26,9 +26,10 @@ SAMPLE = Path(__file__).parent.parent / "samples" / "welcome.mp3"
 
 def main() -> None:
     options = _options()
-    console = Console()
+    console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="hansard-bench-") as scratch, ExitStack() as stack:
         directory = Path(scratch)
+        directory.chmod(0o755)  # as root, the database's user has to pass through
         files = _recordings(options.audio) if options.audio else _clips(directory, options.seconds, options.files)
         warm_up = _clips(directory, 5, 1, name="warm-up")[0]
         audio_seconds = sum(_seconds(file) for file in files)

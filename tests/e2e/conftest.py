@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.service import Service
+from tests.e2e.service import Service, open_directory
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("service")).start()
-    yield service
-    service.stop()
+def service() -> Iterator[Service]:
+    with open_directory() as directory:
+        service = Service(directory).start()
+        yield service
+        service.stop()

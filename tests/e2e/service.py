@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +21,15 @@ PATIENCE_SECONDS = 90.0
 T = TypeVar("T")
 
 NOT_OURS = ("HANSARD_", "OPENAI_", "ZENML_", "LOG_", "COLOR", "FORCE_COLOR")
+
+
+@contextmanager
+def open_directory() -> Generator[Path]:
+    """A directory that others may pass through, unlike pytest's: as root, the database's user has to."""
+    with tempfile.TemporaryDirectory(prefix="hansard-e2e-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
@@ -109,10 +120,13 @@ class Service:
         return answer.json()
 
     def until(self, transcription_id: str, *statuses: str) -> dict[str, Any]:
-        """The transcription once it has one of these statuses."""
+        """The transcription once it has one of these statuses; the API may be away meanwhile."""
 
         def look() -> dict[str, Any] | None:
-            transcription = self.get(f"/transcriptions/{transcription_id}")
+            try:
+                transcription = self.get(f"/transcriptions/{transcription_id}")
+            except httpx.TransportError:
+                return None
             return transcription if transcription["status"] in statuses else None
 
         return eventually(look, f"{transcription_id} to be {' or '.join(statuses)}")

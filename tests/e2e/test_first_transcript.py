@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.service import Service, environment, hansard
+from tests.e2e.service import Service, environment, hansard, open_directory
 
 pytestmark = [pytest.mark.xdist_group("service"), pytest.mark.timeout(300)]
 
@@ -73,12 +73,16 @@ def test_one_request_id_runs_through_the_log(service: Service) -> None:
     assert any(re.search(r"\bworker\.1\b", line) for line in lines)
 
 
-def test_the_command_line_prints_the_transcript_and_nothing_else(tmp_path: Path) -> None:
-    alone = environment(tmp_path / "data")
-    done = subprocess.run(
-        hansard("transcribe", str(FIVE)), env=alone, cwd=tmp_path, capture_output=True, check=False, text=True
-    )
-    subprocess.run(hansard("db", "stop"), env=alone, check=True, capture_output=True)
+def test_the_command_line_prints_the_transcript_and_nothing_else() -> None:
+    with open_directory() as directory:
+        done = subprocess.run(
+            hansard("transcribe", str(FIVE)),
+            env=environment(directory / "data"),
+            cwd=directory,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
     assert (done.returncode, done.stdout) == (0, f"{WORDS}\n"), done.stderr
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.service import Service, eventually, hansard
+from tests.e2e.service import Service, eventually, hansard, open_directory
 
 pytestmark = [pytest.mark.xdist_group("survival"), pytest.mark.timeout(300)]
 
@@ -16,11 +16,12 @@ FIVE = Path(__file__).parent.parent / "data" / "five.wav"
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("survival")).start()
-    yield service
-    if service.process.poll() is None:
-        service.stop()
+def service() -> Iterator[Service]:
+    with open_directory() as directory:
+        service = Service(directory).start()
+        yield service
+        if service.process.poll() is None:
+            service.stop()
 
 
 def test_a_killed_worker_costs_no_transcript(service: Service) -> None:
@@ -45,10 +46,7 @@ def test_a_killed_api_comes_back(service: Service) -> None:
 def test_a_killed_database_comes_back(service: Service) -> None:
     posted = service.post_file(FIVE, engine="mock")
     service.ended(posted["id"])
-    pid_file = next((service.directory / "data").rglob("postmaster.pid"), None)
-    if pid_file is None:  # as root, the cluster may be kept elsewhere: the data directory says where
-        location = (service.directory / "data" / "postgresql" / "location").read_text().strip()
-        pid_file = next(Path(location).rglob("postmaster.pid"))
+    (pid_file,) = (service.directory / "data").rglob("postmaster.pid")
     psutil.Process(int(pid_file.read_text().splitlines()[0])).kill()
 
     def answered() -> bool:

@@ -128,10 +128,23 @@ def test_another_model_may_be_asked_for(engine: WhisperEngine, tmp_path: Path) -
     assert text(engine, FIVE_SECONDS, request) == TEXT
 
 
-@pytest.mark.parametrize(("model", "code"), [("gigantic", "unknown_model"), ("base", "model_not_found")])
-def test_a_model_that_is_not_here_is_told_from_one_that_does_not_exist(
-    engine: WhisperEngine, model: str, code: str
-) -> None:
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [
+        ("gigantic", "unknown_model"),
+        ("/root", "unknown_model"),
+        ("~/models", "unknown_model"),
+        ("~nobody-here/models", "unknown_model"),
+        ("../models", "unknown_model"),
+        ("/\0", "unknown_model"),
+        ("x" * 5000, "unknown_model"),
+        ("/" + "x" * 5000, "unknown_model"),
+        ("org/" + "x" * 5000, "model_not_found"),
+        ("base", "model_not_found"),
+        ("org/name", "model_not_found"),
+    ],
+)
+def test_a_model_to_be_fetched_is_told_from_one_that_cannot_exist(engine: WhisperEngine, model: str, code: str) -> None:
     with pytest.raises(EngineError) as refused:
         engine.model_for(Recognition(model=model))
     assert refused.value.failure.code == code

@@ -120,6 +120,8 @@ class ModelDownload:
 
     def run(self, on_progress: Callable[[DownloadProgress], None]) -> None:
         """Fetch the model; only inside `claim`. Raises `DownloadFailed`, and leaves it on record."""
+        if not missing_files(self._target):  # it came while the claim was waited for
+            return
         try:
             for progress in self._fetch():
                 self._write(progress)
@@ -237,7 +239,13 @@ def _refusal(error: Exception) -> _Refusal:
 
 def missing_files(directory: Path) -> list[str]:
     """What a directory lacks to be a whole model that loads without the network."""
-    return [pattern for pattern in REQUIRED_FILES if not any(directory.glob(pattern))]
+    there = is_directory(directory)
+    return [pattern for pattern in REQUIRED_FILES if not (there and any(directory.glob(pattern)))]
+
+
+def is_directory(name: str | Path) -> bool:
+    """`Path.is_dir` raises for names that no file can have, and this one may come from anybody."""
+    return os.path.isdir(name)  # noqa: PTH112
 
 
 def _bytes_in(directory: Path) -> int:

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownVariableType=false
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hansard.engines.model_download import (
     DownloadFailure,
     DownloadProgress,
     ModelDownload,
+    is_directory,
     missing_files,
 )
 
@@ -45,6 +47,8 @@ REPOSITORIES = {
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
+
+HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 300.0
@@ -162,7 +166,7 @@ class WhisperModels:
                 time.sleep(POLL_SECONDS)
             log.info("The Whisper model is here.")
         except EngineUnavailable as error:
-            log.bind(help=error.failure.help).warning("The Whisper model cannot be fetched: {reason}", reason=error)
+            log.bind(help=error.failure.help).warning("{reason}", reason=error)
         finally:
             self._in_background.discard(name)
 
@@ -174,7 +178,7 @@ class WhisperModels:
             if error.failure.code != "hub_unreachable":
                 raise
             log = logger.bind(engine=ENGINE, model=name, help=error.failure.help, retry_in_seconds=RETRY_SECONDS)
-            log.warning("The Whisper model could not be fetched yet: {reason}", reason=error)
+            log.warning("{reason} It is tried again in 5 minutes; HANSARD_OFFLINE=1 stops that.", reason=error)
 
     def _run(self, name: str, on_progress: Callable[[DownloadProgress], None]) -> bool:
         """False when another process is at it."""
@@ -242,17 +246,18 @@ class _ProgressLog:
 
 def repository_of(name: str) -> str | None:
     """The hub's name for a model, or None for what names none."""
-    if name.count("/") == 1 and all(name.split("/")):
-        return name
-    return REPOSITORIES.get(name)
+    if name in REPOSITORIES:
+        return REPOSITORIES[name]
+    return name if local_directory(name) is None and HUB_NAME.fullmatch(name) else None
 
 
 def local_directory(name: str) -> Path | None:
     """The path, where the name is one: it looks like it, or it is there."""
     if name in REPOSITORIES:
         return None
-    path = Path(name).expanduser()
-    return path if path.is_absolute() or name.startswith(".") or path.is_dir() else None
+    if name.startswith(("/", ".", "~/")) or is_directory(name):
+        return Path(name).expanduser()
+    return None
 
 
 def _folder(repository: str) -> str:
