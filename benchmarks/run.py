@@ -47,9 +47,7 @@ def main() -> None:
         console.print(table)
 
 
-def _compare(
-    table: Table, bare: Way, other: Way, files: Sequence[Path], audio_seconds: float, rounds: int
-) -> None:
+def _compare(table: Table, bare: Way, other: Way, files: Sequence[Path], audio_seconds: float, rounds: int) -> None:
     done = [(bare(files), other(files)) for _ in range(rounds)]
     ratios = [b.wall_seconds / a.wall_seconds for a, b in done]
     spread = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} … {max(ratios):.3f})"

@@ -182,5 +182,3 @@ def _listen(file: Path) -> str:
         start, end = (round(edge * BYTES_PER_SECOND / 2) * 2 for edge in (span.start_seconds, span.end_seconds))
         texts += [segment.text for segment in recogniser(bytes(pcm[start:end]))]
     return " ".join(texts)
-
-

@@ -95,9 +95,7 @@ class Recognise:
         self.observe(transcription.attempts[-1], None)
         return _Attempt(run, self.prepared, engine, model, speech or Speech(0.0, ()), done)
 
-    def _end_attempt(
-        self, run: Run, failure: Failure | None = None, *, retry_in_seconds: float | None = None
-    ) -> None:
+    def _end_attempt(self, run: Run, failure: Failure | None = None, *, retry_in_seconds: float | None = None) -> None:
         with run.change() as (_, transcription):
             transcription.end_attempt(self.clock(), failure)
         self.observe(transcription.attempts[-1], retry_in_seconds)

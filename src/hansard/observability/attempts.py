@@ -20,4 +20,6 @@ def log_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:
     if retry_in_seconds is None:
         log.error("The engine failed: {}", failure.message)
     else:
-        log.bind(retry_in_seconds=retry_in_seconds).warning("The engine failed, and is tried again: {}", failure.message)
+        log.bind(retry_in_seconds=retry_in_seconds).warning(
+            "The engine failed, and is tried again: {}", failure.message
+        )

@@ -13,9 +13,7 @@ Measurements = Mapping[str, str | int | float | bool]
 
 def prepare(steps: Steps, transcription_id: UUID, run: int, *, pipeline_run_id: str | None = None) -> Measurements:
     """`pipeline_run_id` links the transcription to the run that works on it."""
-    return _measured(
-        "prepare", lambda: asdict(steps.prepare(transcription_id, run, pipeline_run_id=pipeline_run_id))
-    )
+    return _measured("prepare", lambda: asdict(steps.prepare(transcription_id, run, pipeline_run_id=pipeline_run_id)))
 
 
 def recognise(steps: Steps, transcription_id: UUID, run: int) -> Measurements:
