@@ -7,19 +7,19 @@ from hansard.domain.transcription import Attempt, AttemptOutcome
 
 def log_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:
     """An `AttemptObserver`."""
-    log = logger.bind(attempt=attempt.number, engine=attempt.engine, model=attempt.model)
+    told = logger.bind(attempt=attempt.number, engine=attempt.engine, model=attempt.model)
     if attempt.outcome is AttemptOutcome.RUNNING:
-        log.info("The engine begins.")
+        told.info("The engine begins.")
         return
-    log = log.bind(recognised_seconds=attempt.recognised_seconds)
+    told = told.bind(recognised_seconds=attempt.recognised_seconds)
     failure = attempt.failure
     if failure is None:
-        log.info("The engine is done.")
+        told.info("The engine is done.")
         return
-    log = log.bind(code=failure.code, category=failure.category.value, provider_status=failure.provider_status)
+    told = told.bind(code=failure.code, category=failure.category.value, provider_status=failure.provider_status)
     if retry_in_seconds is None:
-        log.error("The engine failed: {}", failure.message)
+        told.error("The engine failed: {}", failure.message)
     else:
-        log.bind(retry_in_seconds=retry_in_seconds).warning(
+        told.bind(retry_in_seconds=retry_in_seconds).warning(
             "The engine failed, and is tried again: {}", failure.message
         )

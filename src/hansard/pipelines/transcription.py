@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 from zenml import get_step_context, log_metadata, pipeline, step
+from zenml.metadata.metadata_types import MetadataType
 
 from hansard.application.transcribe import Steps
 from hansard.pipelines import steps as hansard_step
@@ -30,9 +31,9 @@ def recognise(transcription_id: str, run: int) -> None:
 @step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
-    measurements = hansard_step.settle(_steps(), UUID(transcription_id), run)
-    log_metadata({**measurements})
-    log_metadata({**measurements}, run_id_name_or_prefix=get_step_context().pipeline_run.id)
+    measurements: dict[str, MetadataType] = {**hansard_step.settle(_steps(), UUID(transcription_id), run)}
+    log_metadata(measurements)
+    log_metadata(measurements, run_id_name_or_prefix=get_step_context().pipeline_run.id)
 
 
 @pipeline(enable_cache=False, enable_artifact_metadata=False, enable_step_logs=False, enable_pipeline_logs=False)
