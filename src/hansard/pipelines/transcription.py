@@ -32,8 +32,7 @@ def recognise(transcription_id: str, run: int) -> None:
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
     measurements: dict[str, MetadataType] = {**hansard_step.settle(_steps(), UUID(transcription_id), run)}
-    log_metadata(measurements)
-    log_metadata(measurements, run_id_name_or_prefix=get_step_context().pipeline_run.id)
+    log_metadata(metadata=measurements, run_id_name_or_prefix=get_step_context().pipeline_run.id)
 
 
 @pipeline(enable_cache=False, enable_artifact_metadata=False, enable_step_logs=False, enable_pipeline_logs=False)
