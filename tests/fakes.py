@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 from uuid import UUID
 
 from hansard.application.ports import (
+    ANYTHING,
     EngineState,
     EngineStatus,
     Page,
@@ -142,7 +143,7 @@ class FakeEngine:
     on_passage: Callable[[int], None] = lambda number: None
     refuses: EngineError | None = None
 
-    def status(self) -> EngineStatus:
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:
         if self.states:
             return self.states.pop(0)
         return EngineStatus(state=EngineState.READY, detail="ready")

@@ -184,6 +184,12 @@ def test_a_directory_without_tokenizer_is_said_to_be_incomplete(tiny: Path, tmp_
         text(whisper(directory), FIVE_SECONDS)
 
 
+def test_the_status_is_that_of_the_model_asked_for(tiny: Path, tmp_path: Path) -> None:
+    engine = whisper(tmp_path / "nothing")
+    assert engine.status().state is EngineState.UNAVAILABLE
+    assert engine.status(Recognition(model=str(tiny))).state is EngineState.READY
+
+
 def test_a_damaged_model_is_told_with_its_cure(tiny: Path, tmp_path: Path) -> None:
     directory = Path(shutil.copytree(tiny, tmp_path / "tiny"))
     (directory / "model.bin").write_bytes((tiny / "model.bin").read_bytes()[:100_000])

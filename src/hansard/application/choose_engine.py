@@ -41,11 +41,11 @@ class ChooseEngine:
 
     def _ready(self, engine: SpeechEngine, request: Recognition, on_wait: Callable[[str], None]) -> SpeechEngine:
         engine.model_for(request)
-        status = engine.status()
+        status = engine.status(request)
         while status.state is EngineState.PREPARING:
             on_wait(f"waiting for {engine.name}: {status.detail}")
             self.sleep(POLL_SECONDS)
-            status = engine.status()
+            status = engine.status(request)
         if status.state is EngineState.UNAVAILABLE:
             raise unavailable(engine.name, status)
         return engine

@@ -114,6 +114,10 @@ class Recognition:
     hotwords: str | None = None
 
 
+ANYTHING = Recognition()
+"""No wish in particular: the engine's defaults."""
+
+
 class SpeechEngine(Protocol):
     """Turns speech into text. Raises only `EngineError`s. Thread-safe."""
 
@@ -128,8 +132,8 @@ class SpeechEngine(Protocol):
         """Why this engine's transcripts are second best; None for an engine of full quality."""
         ...
 
-    def status(self) -> EngineStatus:
-        """Whether it can work now. Quick, and without the network."""
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:
+        """Whether it can do `request` now. Quick, and without the network."""
         ...
 
     def model_for(self, request: Recognition) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from types import MappingProxyType
 
-from hansard.application.ports import EngineState, EngineStatus, Recognition, Sleep
+from hansard.application.ports import ANYTHING, EngineState, EngineStatus, Recognition, Sleep
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     ConfigurationError,
@@ -63,7 +63,7 @@ class MockEngine:
             )
         self._sleep = sleep
 
-    def status(self) -> EngineStatus:
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:  # noqa: ARG002 - the port's
         return EngineStatus(state=EngineState.READY, detail="for tests only")
 
     def model_for(self, request: Recognition) -> str:

@@ -24,7 +24,7 @@ import openai
 from loguru import logger
 from pydantic import ValidationError
 
-from hansard.application.ports import EngineState, EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 from hansard.domain.errors import (
     EngineError,
@@ -139,7 +139,7 @@ class OpenAiEngine:
         self._timeout_seconds = timeout_seconds
         self._offline = offline
 
-    def status(self) -> EngineStatus:
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:  # noqa: ARG002 - the port's
         if self._offline:
             return _unavailable("it is told to stay offline", "Unset HANSARD_OFFLINE, or use a local engine.")
         if not self._api_key:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from statistics import fmean
 from typing import Any
 
-from hansard.application.ports import EngineState, EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineRejected
 from hansard.domain.speech import PassageLimits
@@ -46,7 +46,7 @@ class PocketSphinxEngine:
     def __init__(self) -> None:
         self.child: ChildProcess[bytes, Segment] = ChildProcess(Recogniser, engine=self.name)
 
-    def status(self) -> EngineStatus:
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:  # noqa: ARG002 - the port's
         if find_spec("pocketsphinx") is None:
             return EngineStatus(
                 state=EngineState.UNAVAILABLE,

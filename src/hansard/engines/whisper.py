@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from loguru import logger
 
-from hansard.application.ports import EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineStatus, Recognition
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
 from hansard.domain.speech import PassageLimits
@@ -88,8 +88,8 @@ class WhisperEngine:
     def limits(self) -> PassageLimits:
         return PassageLimits(seconds=WINDOW_SECONDS * self._batch_size, pause_seconds=PAUSE_SECONDS)
 
-    def status(self) -> EngineStatus:
-        return self._models.status(self.default_model)
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:
+        return self._models.status(request.model or self.default_model)
 
     def fetch_in_background(self) -> None:
         """Have the model fetched, if it isn't here and may be; `status` tells how far it is."""

@@ -166,7 +166,7 @@ class WhisperModels:
                 time.sleep(POLL_SECONDS)
             log.info("The Whisper model is here.")
         except EngineUnavailable as error:
-            log.bind(help=error.failure.help).warning("{reason}", reason=error)
+            log.bind(help=error.failure.help).warning("{}", error)
         finally:
             self._in_background.discard(name)
 
@@ -177,8 +177,8 @@ class WhisperModels:
         except EngineUnavailable as error:
             if error.failure.code != "hub_unreachable":
                 raise
-            log = logger.bind(engine=ENGINE, model=name, help=error.failure.help, retry_in_seconds=RETRY_SECONDS)
-            log.warning("{reason} It is tried again in 5 minutes; HANSARD_OFFLINE=1 stops that.", reason=error)
+            told = logger.bind(engine=ENGINE, model=name, help=error.failure.help, retry_in_seconds=RETRY_SECONDS)
+            told.warning("{} It is tried again; HANSARD_OFFLINE=1 stops that.", error)
 
     def _run(self, name: str, on_progress: Callable[[DownloadProgress], None]) -> bool:
         """False when another process is at it."""
