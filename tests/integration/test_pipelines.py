@@ -1,5 +1,6 @@
 """The job really is a ZenML pipeline: real ZenML on a store of its own, fakes behind the use cases."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +25,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def zenml(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZenmlStore]:
-    with pytest.MonkeyPatch.context() as patch:
-        store = ZenmlStore(tmp_path_factory.mktemp("zenml"))
-        for name, value in store.environment.items():
-            patch.setenv(name, value)  # put back what `activate` changes
-        yield store
+    before = dict(os.environ)
+    yield ZenmlStore(tmp_path_factory.mktemp("zenml"))
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def workshop_on(zenml: ZenmlStore, **parts: object) -> Workshop:

@@ -15,6 +15,11 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+import hansard
+
+SOURCE_ROOT = Path(hansard.__file__).parent.parent
+"""What ZenML takes the names of modules from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRun:
@@ -48,6 +53,8 @@ class ZenmlStore:
         self.directory.mkdir(parents=True, exist_ok=True)
         os.environ.update(
             self.environment,
+            # ZenML guesses it from the main module, which may be a script elsewhere, or no file at all.
+            ZENML_CUSTOM_SOURCE_ROOT=str(SOURCE_ROOT),
             ZENML_ANALYTICS_OPT_IN="false",
             ZENML_ENABLE_REPO_INIT_WARNINGS="false",
             ZENML_DISABLE_STEP_LOGS_STORAGE="true",
