@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
-import openai
 from loguru import logger
 from pydantic import ValidationError
 
@@ -38,6 +38,9 @@ from hansard.domain.errors import (
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment
 from hansard.engines.openai_answers import Answer
+
+if TYPE_CHECKING:
+    import openai
 
 NAME = "openai"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -178,7 +181,9 @@ class OpenAiEngine:
         yield from answer.segments_within(len(pcm) / BYTES_PER_SECOND, request.language)
 
     @cached_property
-    def _client(self) -> openai.OpenAI:
+    def _client(self) -> "openai.OpenAI":
+        import openai  # noqa: PLC0415 - half a second and 14 MB, for those who have a key
+
         return openai.OpenAI(
             api_key=self._api_key,
             base_url=self._base_url or OPENAI_URL,
@@ -188,9 +193,15 @@ class OpenAiEngine:
 
     @property
     def _host(self) -> str:
-        return self._client.base_url.host or str(self._client.base_url)
+        url = self._base_url or OPENAI_URL
+        try:
+            return urlsplit(url).hostname or url
+        except ValueError:  # no URL at all, as the call itself will tell
+            return url
 
     def _ask(self, model: str, upload: bytes, request: Recognition) -> Answer:
+        import openai  # noqa: PLC0415 - see `_client`
+
         # Raw, because the SDK takes whatever comes back for a transcription.
         create = cast("Callable[..., Any]", self._client.audio.transcriptions.with_raw_response.create)
         log = logger.bind(engine=NAME, model=model, host=self._host, upload_bytes=len(upload))
@@ -213,7 +224,9 @@ class OpenAiEngine:
                 provider_request_id=request_id,
             ) from error
 
-    def _translated(self, error: openai.OpenAIError) -> EngineError:
+    def _translated(self, error: "openai.OpenAIError") -> EngineError:
+        import openai  # noqa: PLC0415 - see `_client`
+
         if isinstance(error, openai.APIStatusError):
             refusal = _refusal(error)
             return refusal.kind(
@@ -278,14 +291,14 @@ def _flac(pcm: bytes) -> bytes:
     return file.getvalue()
 
 
-def _refusal(error: openai.APIStatusError) -> _Refusal:
+def _refusal(error: "openai.APIStatusError") -> _Refusal:
     if error.status_code == 429 and _OUT_OF_MONEY_CODES & {error.code, error.type}:
         return _OUT_OF_MONEY
     otherwise = EngineFailed if error.status_code >= 500 else EngineRejected
     return _REFUSALS.get(error.status_code, _Refusal(otherwise))
 
 
-def _said(error: openai.APIStatusError) -> str:
+def _said(error: "openai.APIStatusError") -> str:
     """The server's own words, where they are fit for people: proxies answer with pages of HTML."""
     if error.status_code == 401:
         return "the API key was refused."  # The API's own words repeat a part of it.
@@ -298,7 +311,7 @@ def _said(error: openai.APIStatusError) -> str:
             return f"{error.response.reason_phrase}."
 
 
-def _retry_after_seconds(error: openai.APIStatusError) -> float | None:
+def _retry_after_seconds(error: "openai.APIStatusError") -> float | None:
     """RFC 9110, 10.2.3: seconds, or a date. A date is held against the server's own clock, not ours."""
     headers = error.response.headers
     wish = headers.get("retry-after", "")

@@ -87,7 +87,7 @@ class TranscriptionRequest(BaseModel):
         default=None, description="Names and context that help the engine spell."
     )
     hotwords: Annotated[PlainText, Field(max_length=LONGEST_PROMPT)] | None = Field(
-        default=None, description="Words to listen for, separated by spaces."
+        default=None, description="Words and names to listen for, with commas between."
     )
     priority: int = Field(default=0, ge=-100, le=100, description="Jobs with a higher priority are taken first.")
     metadata: Metadata = Field(
