@@ -38,5 +38,4 @@ class ZenmlRunner:
             context = get_or_create_run_context()
             if not context.initialized:
                 context.initialize(self._steps)
-            named = transcription_pipeline.with_options(run_name=f"{transcription_id}-run-{run}")
-            named(str(transcription_id), run)
+            transcription_pipeline(str(transcription_id), run)

@@ -66,13 +66,9 @@ class ZenmlStore:
         """Import ZenML and connect; the first time makes the store. `after_import` may mend what the import broke."""
         self.activate()
         from zenml.client import Client  # noqa: PLC0415 - after `activate`
-        from zenml.environment import Environment  # noqa: PLC0415
 
         after_import()
-        # ZenML lists the installed packages in a child process, twice a run: a third of a run's cost. They don't
-        # change while a process lives.
-        if not hasattr(Environment.get_python_packages, "cache_info"):
-            Environment.get_python_packages = staticmethod(cache(Environment.get_python_packages))
+        _spare_repetition()
         with self._locked():
             Client().active_stack_model  # noqa: B018 - connects and creates the default stack
 
@@ -99,3 +95,16 @@ class ZenmlStore:
             )
             for run in page.items
         ]
+
+
+@cache
+def _spare_repetition() -> None:
+    """What is installed does not change while a process lives, but ZenML asks anew in every run: twice for the list
+    of packages, in a child process, and once for each of its integrations. That is half of what a run costs.
+    """
+    from zenml.environment import Environment  # noqa: PLC0415
+    from zenml.integrations.registry import integration_registry  # noqa: PLC0415
+
+    Environment.get_python_packages = staticmethod(cache(Environment.get_python_packages))
+    integration_registry.activate_integrations()
+    integration_registry.activate_integrations = lambda: None
