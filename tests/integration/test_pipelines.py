@@ -76,6 +76,13 @@ def test_jobs_run_one_after_another_in_a_process(zenml: ZenmlStore) -> None:
         assert workshop.transcribe(workshop.submitted(speech(seconds=1)).id).status is Status.COMPLETED
 
 
+def test_workers_write_to_the_store_without_waiting_for_one_another(zenml: ZenmlStore) -> None:
+    zenml.open(after_import=lambda: None)
+    with sqlite3.connect(Path(zenml.directory) / "zenml.db") as store:
+        assert store.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    store.close()
+
+
 def test_no_word_of_a_transcript_is_in_the_store(zenml: ZenmlStore) -> None:
     workshop = workshop_on(zenml)
     submitted = workshop.submitted(speech(seconds=2))
