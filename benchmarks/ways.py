@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -25,8 +26,6 @@ from hansard.engines.pocketsphinx import PocketSphinxEngine, Recogniser
 from hansard.observability import logging
 from hansard.persistence import embedded
 from hansard.settings import Runner, Settings
-
-PORT = 8765
 
 LOOK_EVERY_SECONDS = 1.0
 """Asking costs the service time as well; when the last job ended, the service says itself."""
@@ -138,25 +137,34 @@ class Service:
 
 @contextlib.contextmanager
 def service(directory: Path, workers: int, warm_up: Path) -> Generator[Way]:
+    port = _free_port()
     settings = {
         "HANSARD_DATA_DIR": str(directory),
-        "HANSARD_PORT": str(PORT),
+        "HANSARD_PORT": str(port),
         "HANSARD_WORKERS": str(workers),
         "HANSARD_OFFLINE": "1",
         "LOG_LEVEL": "WARNING",
     }
     process = subprocess.Popen([sys.executable, "-m", "hansard", "up"], env=os.environ | settings)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=60) as http:
-            _wait_until_ready(http)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            _wait_until_ready(process, http)
             yield Service(http, workers, warm_up)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait_until_ready(http: httpx.Client) -> None:
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", http: httpx.Client) -> None:
     for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError("the service did not start")
         with contextlib.suppress(httpx.TransportError):
             if http.get("/health/ready").status_code == 200:
                 return
