@@ -10,6 +10,7 @@ from loguru import logger
 
 from hansard import bootstrap
 from hansard.bootstrap import Container
+from hansard.domain.errors import Category
 from hansard.domain.transcription import Transcription
 from hansard.observability import logging
 from hansard.pipelines.zenml_runner import ZenmlRunner
@@ -55,7 +56,11 @@ def transcribe(container: Container, transcription_id: UUID) -> Transcription:
     outcome = logger.bind(status=transcription.status.value, run=transcription.run)
     if transcription.failure is not None:
         failure = transcription.failure
-        outcome.bind(code=failure.code, category=failure.category.value, engine=failure.engine).error(failure.message)
+        # Whose move it is: a bad file is the client's, and nobody needs to be woken for it.
+        level = "WARNING" if failure.category in {Category.CLIENT, Category.CANCELLED} else "ERROR"
+        outcome.bind(code=failure.code, category=failure.category.value, engine=failure.engine).log(
+            level, "The transcription is {}: {}", transcription.status.value, failure.message
+        )
     elif transcription.result is not None:
         result = transcription.result
         outcome.bind(

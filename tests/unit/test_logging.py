@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
+from hansard.domain.errors import InvalidAudio
 from hansard.observability import logging
 
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
@@ -256,6 +257,19 @@ def test_colour_off_a_terminal_is_only_for_who_asks(
     logger.info("Hello.")
 
     assert ("\x1b[" in lines()[0]) is coloured
+
+
+def test_an_error_of_ours_that_passes_through_a_library_is_neither_an_alarm_nor_a_traceback(lines: Lines) -> None:
+    configure()
+
+    try:
+        raise InvalidAudio("No speech was found.")
+    except InvalidAudio:
+        standard_logging.getLogger("somebody.elses").exception("The step failed.")
+
+    (line,) = lines()
+    assert "INFO" in line
+    assert line.endswith('The step failed. logger=somebody.elses error="No speech was found."')
 
 
 def test_what_an_imported_library_did_to_logging_is_undone(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
+from hansard.domain.errors import HansardError
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -216,7 +218,16 @@ class _StandardLogging(logging.Handler):
             message = message.partition("\n")[0]  # the rest quotes the source
 
         level = record.levelname if record.levelname in _LEVEL_COLOURS else record.levelno
+        if record.exc_info is not None and isinstance(record.exc_info[1], HansardError):
+            # One of ours, which passes through a library on its way to the record: it says all in a line.
+            logger.bind(logger=record.name, error=record.exc_info[1]).log(_lowered(level), message)
+            return
         logger.bind(logger=record.name).opt(exception=record.exc_info).log(level, message)
+
+
+def _lowered(level: str | int) -> str | int:
+    """Whoever handles an error of ours says how bad it is; a library that it passes through does not know."""
+    return "INFO" if level in {"WARNING", "ERROR", "CRITICAL"} else level
 
 
 def _library_level(our_level: str) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from zenml import get_step_context, pipeline, step
 from zenml.client import Client
-from zenml.enums import MetadataResourceTypes
+from zenml.enums import ExecutionMode, MetadataResourceTypes
 from zenml.models import RunMetadataResource
 
 from hansard.application.transcribe import Steps
@@ -38,7 +38,13 @@ def settle(transcription_id: str, run: int) -> None:
     _log({"transcription_id": transcription_id, **measurements}, of_the_run=True)
 
 
-@pipeline(enable_cache=False, enable_artifact_metadata=False, enable_step_logs=False, enable_pipeline_logs=False)
+@pipeline(
+    enable_cache=False,
+    enable_artifact_metadata=False,
+    enable_step_logs=False,
+    enable_pipeline_logs=False,
+    execution_mode=ExecutionMode.FAIL_FAST,
+)
 def transcription_pipeline(transcription_id: str, run: int) -> None:
     """One transcription, from the stored recording to the settled record."""
     prepare(transcription_id, run)

@@ -7,6 +7,7 @@ ZenML reads its environment when it is imported, and importing it takes seconds;
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Generator
@@ -72,6 +73,8 @@ class ZenmlStore:
         from zenml.zen_stores.sql_zen_store import SqlZenStore  # noqa: PLC0415
 
         after_import()
+        # It calls every failing step an error; how bad a failure is, its record tells.
+        logging.getLogger("zenml.orchestrators.step_launcher").setLevel(logging.CRITICAL)
         _spare_repetition()
         with self._locked():
             store = Client().zen_store
