@@ -47,6 +47,7 @@ def test_a_transcription_is_linked_to_its_pipeline_run(zenml: ZenmlStore) -> Non
     transcription = workshop.transcribe(workshop.submitted(speech(seconds=3)).id)
     assert transcription.status is Status.COMPLETED
     assert transcription.pipeline_run_id == latest_run(zenml).id
+    assert latest_run(zenml).transcription_id == str(transcription.id)
 
 
 def test_a_run_carries_the_measurements_of_the_transcription(zenml: ZenmlStore) -> None:

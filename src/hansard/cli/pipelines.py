@@ -43,8 +43,8 @@ def _print_table(found: "list[PipelineRun]") -> None:
 
     from hansard.cli.table import print_table
 
-    table = Table("Started", "Run", "Status", "Measured")
+    table = Table("Started", "Transcription", "Status", "Measured")
     for run in found:
         measured = ", ".join(f"{name} {value}" for name, value in run.measurements.items())
-        table.add_row(f"{run.created_at:%Y-%m-%d %H:%M:%S}", run.name, run.status, measured)
+        table.add_row(f"{run.created_at:%Y-%m-%d %H:%M:%S}", run.transcription_id, run.status, measured)
     print_table(table)

@@ -34,8 +34,7 @@ def recognise(transcription_id: str, run: int) -> None:
 @step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
-    measurements = hansard_step.settle(_steps(), UUID(transcription_id), run)
-    _log({"transcription_id": transcription_id, **measurements}, of_the_run=True)
+    _log(hansard_step.settle(_steps(), UUID(transcription_id), run), of_the_run=True)
 
 
 @pipeline(

@@ -30,7 +30,7 @@ class PipelineRun:
     """One ZenML run. `measurements` is empty until the run has settled."""
 
     id: str
-    name: str
+    transcription_id: str
     status: str
     created_at: datetime
     measurements: dict[str, object]
@@ -98,7 +98,7 @@ class ZenmlStore:
         return [
             PipelineRun(
                 id=str(run.id),
-                name=run.name,
+                transcription_id=str((run.config.parameters or {}).get("transcription_id")),
                 status=str(run.status),
                 created_at=run.created,
                 measurements=dict(run.run_metadata),
