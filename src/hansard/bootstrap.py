@@ -15,7 +15,7 @@ import sqlalchemy
 
 from hansard.application.cancel import Cancel
 from hansard.application.choose_engine import ChooseEngine
-from hansard.application.ports import AudioStore, Clock, PipelineRunner, PreparedAudio, SpeechEngine, UnitOfWork
+from hansard.application.ports import AudioStore, PipelineRunner, PreparedAudio, SpeechEngine, UnitOfWork
 from hansard.application.prepare import Prepare, PrepareAudio
 from hansard.application.recognise import Recognise
 from hansard.application.retry import RetryPolicy
@@ -50,7 +50,6 @@ class Container:
     """What the entry points use. Whoever builds it closes it."""
 
     settings: Settings
-    clock: Clock
     database: sqlalchemy.Engine
     unit_of_work: Callable[[], UnitOfWork]
     store: AudioStore
@@ -68,7 +67,7 @@ class Container:
 
 
 def prepare(settings: Settings) -> None:
-    """Make ready, once, what all processes share: the database's tables and ZenML's store."""
+    """Make ready, once, what all processes share: the database's tables, ours and the queue's."""
     engine = database_engine(settings, process="setup")
     try:
         migrate.upgrade(engine, [apply_schema])
@@ -88,7 +87,6 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
     runner = _runner(settings, steps)
     return Container(
         settings=settings,
-        clock=_now,
         database=engine,
         unit_of_work=unit_of_work,
         store=store,

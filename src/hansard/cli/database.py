@@ -1,5 +1,6 @@
 """`hansard db`: the database and its migrations."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,28 +38,16 @@ def upgrade(
 @app.command()
 def status() -> None:
     """Show where the database is and whether it has the version that this Hansard needs. Exit code 1: it hasn't."""
-    from sqlalchemy import text
-
-    from hansard import bootstrap
     from hansard.cli.start import start_quietly
-    from hansard.persistence import migrate
     from hansard.persistence.database import without_password
-    from hansard.queue.schema import missing_migrations
 
     settings = start_quietly()
-    engine = bootstrap.database_engine(settings, process="cli")
-    try:
-        with engine.connect() as connection:
-            server = connection.execute(text("SHOW server_version")).scalar_one()
-            queue = missing_migrations(connection)
-        found = migrate.status(engine)
-    finally:
-        engine.dispose()
+    found = inspect(settings)
     where = without_password(settings.database_url) if settings.database_url else f"embedded, in {settings.data_dir}"
-    typer.echo(f"PostgreSQL {server}, {where}")
+    typer.echo(f"PostgreSQL {found.server_version}, {where}")
     typer.echo(f"Version {found.current or 'none'}; this Hansard needs {found.head}.")
-    if found.pending or queue:
-        typer.echo(f"Pending: {', '.join([*found.pending, *queue])}. Apply with: hansard db upgrade")
+    if found.pending:
+        typer.echo(f"Pending: {', '.join(found.pending)}. Apply with: hansard db upgrade")
         raise typer.Exit(1)
 
 
@@ -74,6 +63,36 @@ def stop() -> None:
         return
     embedded.stop(settings.data_dir)
     typer.echo("The embedded database does not run.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """The server, the version of our tables, and the migrations still to be applied, ours and the queue's."""
+
+    server_version: str
+    current: str | None
+    head: str
+    pending: tuple[str, ...]
+
+
+def inspect(settings: "Settings") -> DatabaseState:
+    from sqlalchemy import text
+
+    from hansard import bootstrap
+    from hansard.persistence import migrate
+    from hansard.queue.schema import missing_migrations
+
+    engine = bootstrap.database_engine(settings, process="cli")
+    try:
+        with engine.connect() as connection:
+            server_version = connection.execute(text("SHOW server_version")).scalar_one()
+            queue = missing_migrations(connection)
+        ours = migrate.status(engine)
+    finally:
+        engine.dispose()
+    return DatabaseState(
+        server_version=server_version, current=ours.current, head=ours.head, pending=(*ours.pending, *queue)
+    )
 
 
 def stop_database(settings: "Settings") -> None:

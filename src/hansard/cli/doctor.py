@@ -242,23 +242,12 @@ def _is_hansard(base: str) -> bool:
 
 
 def database(settings: "Settings") -> Iterator[Finding]:
-    from sqlalchemy import text
+    from hansard.cli.database import inspect
 
-    from hansard import bootstrap
-    from hansard.persistence import migrate
-    from hansard.queue.schema import missing_migrations
-
-    engine = bootstrap.database_engine(settings, process="doctor")
-    try:
-        with engine.connect() as connection:
-            version = connection.execute(text("SHOW server_version")).scalar_one()
-            pending = missing_migrations(connection)
-        found = migrate.status(engine)
-    finally:
-        engine.dispose()
+    found = inspect(settings)
     where = "yours, HANSARD_DATABASE_URL" if settings.database_url else "embedded"
-    yield Finding(Mark.FINE, f"PostgreSQL {version} answers ({where})")
-    if found.pending or pending:
+    yield Finding(Mark.FINE, f"PostgreSQL {found.server_version} answers ({where})")
+    if found.pending:
         text_ = "The database has not been brought to this version of Hansard yet"
         yield Finding(Mark.NOTICE, text_, "`hansard up` does it when it starts; now: hansard db upgrade")
     else:

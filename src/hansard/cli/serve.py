@@ -74,11 +74,10 @@ def api(
     with socket.socket(fileno=fd) if fd is not None else listen(settings.host, settings.port) as listener:
         import uvicorn
 
-        from hansard.http.app import app_from_environment
+        from hansard.http.app import build_app
 
         config = uvicorn.Config(
-            app_from_environment,
-            factory=True,
+            build_app(settings),
             log_config=None,
             access_log=False,  # the app's own line has the request's id and its duration
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_SECONDS,

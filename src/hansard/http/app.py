@@ -13,12 +13,11 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from hansard import __version__, bootstrap
-from hansard import settings as settings_module
 from hansard.bootstrap import Container
 from hansard.http import errors
 from hansard.http.middleware import BodyLimit, RequestLog
 from hansard.http.routes import audio, engines, health, transcriptions
-from hansard.observability import logging
+from hansard.settings import Settings
 
 DESCRIPTION = """\
 A recording goes in, a true record comes out: a transcript, or an honest account of why there is none.
@@ -67,10 +66,8 @@ def create_app(container: Container) -> FastAPI:
     return app
 
 
-def app_from_environment() -> FastAPI:
-    """What uvicorn calls, in a process of its own."""
-    settings = settings_module.load()
-    logging.configure(process="api", level=settings.log_level, format=settings.log_format)
+def build_app(settings: Settings) -> FastAPI:
+    """The app on the real container, for a process of its own."""
     spool = settings.data_dir / "tmp"
     spool.mkdir(parents=True, exist_ok=True)
     # Uploads are spooled here while they come in: the system's own place may be small, or in memory.
