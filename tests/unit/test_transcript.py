@@ -1,5 +1,8 @@
 """Putting a record together from passages."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +15,22 @@ def segment(text: str, start: float = 0.0, end: float = 1.0, **more) -> Segment:
     return Segment(start_seconds=start, end_seconds=end, text=text, **more)
 
 
-def passage(*segments: Segment, start: float | None = None, end: float | None = None) -> RecognisedPassage:
+def passage(
+    *segments: Segment, start: float | None = None, end: float | None = None, decoding: int = 0
+) -> RecognisedPassage:
     span = Span(segments[0].start_seconds if start is None else start, segments[-1].end_seconds if end is None else end)
-    return RecognisedPassage(span=span, engine="fake", model="fake-1", segments=segments)
+    return RecognisedPassage(span=span, engine="fake", model="fake-1", segments=segments, decoding=decoding)
+
+
+def timed(text: str, *starts: float) -> Segment:
+    """A segment whose words last half a second each."""
+    words = tuple(Word(word, start, start + 0.5) for word, start in zip(text.split(), starts, strict=True))
+    return segment(text, words[0].start_seconds, words[-1].end_seconds, words=words)
+
+
+def again(*segments: Segment, decoding: int = 1) -> RecognisedPassage:
+    """What was heard when a gap was decoded again."""
+    return passage(*segments, decoding=decoding)
 
 
 def test_a_shifted_segment_takes_its_words_along() -> None:
@@ -26,6 +42,61 @@ def test_a_shifted_segment_takes_its_words_along() -> None:
 def test_passages_come_in_order_of_time_however_they_were_finished(order: list[int]) -> None:
     finished = [passage(segment(f"word{at}", at, at + 1)) for at in order]
     assert Transcript.of(finished).text == "word0 word1 word2 word3 word4 word5"
+
+
+def test_what_was_heard_again_comes_in_between_in_order_of_time() -> None:
+    whole = passage(segment("one", 0, 1), segment("four", 6, 7), start=0, end=10)
+    assert Transcript.of([whole, again(segment("two", 2, 3), segment("three", 3, 4))]).text == "one two three four"
+
+
+def test_segments_that_begin_together_keep_their_order() -> None:
+    assert Transcript.of([passage(segment("a", 0, 2), segment("b", 0, 1), segment("c", 0, 3))]).text == "a b c"
+
+
+def test_a_segment_is_cut_where_words_were_heard_again_amid_its_own() -> None:
+    whole = passage(timed("Well, then: good-bye.", 0, 1, 8), start=0, end=10)
+    record = Transcript.of([whole, again(segment("see you", 3, 4))])
+    assert record.segments == (
+        timed("Well, then:", 0, 1),
+        segment("see you", 3, 4),
+        timed("good-bye.", 8),
+    )
+
+
+def test_a_segment_is_cut_as_often_as_needed() -> None:
+    whole = passage(timed("one three five", 0, 4, 8))
+    record = Transcript.of([whole, again(segment("four", 6, 7)), again(segment("two", 2, 3), decoding=2)])
+    assert record.text == "one two three four five"
+
+
+def test_a_segment_is_whole_where_nothing_was_heard_again() -> None:
+    segments = timed("one three", 0, 4), segment("two", 2, 3)
+    assert Transcript.of([passage(*segments, start=0, end=5)]).segments == segments
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(segment("one three", 0, 5), id="it has no words"),
+        pytest.param(replace(timed("one three", 0, 4), text="1 3"), id="its words are written otherwise"),
+        pytest.param(replace(timed("one three", 3, 4), start_seconds=0.0), id="all of its words come later"),
+    ],
+)
+def test_a_segment_that_cannot_be_cut_stays_whole(whole: Segment) -> None:
+    heard_again = segment("two", 2, 3)
+    record = Transcript.of([passage(whole), again(heard_again)])
+    assert record.segments == (whole, heard_again)
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=20, unique_by=lambda drawn: drawn[0]))
+def test_segments_are_in_order_of_time_and_no_word_is_lost(moments: list[tuple[int, bool]]) -> None:
+    first = sorted(moment for moment, heard_again in moments if not heard_again)
+    passages = [again(segment(f"again{moment}", moment, moment + 1)) for moment, missed in moments if missed]
+    if first:
+        passages.append(passage(timed(" ".join(f"first{moment}" for moment in first), *first)))
+    record = Transcript.of(passages)
+    assert sorted(record.text.split()) == sorted(f"{'again' if missed else 'first'}{at}" for at, missed in moments)
+    assert all(a.start_seconds <= b.start_seconds for a, b in pairwise(record.segments))
 
 
 def test_the_language_is_the_one_spoken_longest() -> None:
@@ -69,3 +140,8 @@ def test_speakers_of_several_passages_are_not_taken_for_the_same() -> None:
         ]
     )
     assert [heard.speaker for heard in record.segments] == ["1A", None, None, "2A"]
+
+
+def test_speakers_of_a_passage_that_was_heard_again_as_a_whole_are_not_taken_for_the_same() -> None:
+    record = Transcript.of([passage(segment("hi", speaker="A")), again(segment("hi there", speaker="A"))])
+    assert [heard.speaker for heard in record.segments] == ["1A", "2A"]

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+DEFAULT_OWNER = "default"
+"""Whose everything is, as long as there are no keys to tell callers apart."""
+
 SAMPLE_RATE_HZ = 16_000
 """What every engine hears: 16 kHz mono, the rate Whisper, PocketSphinx and Silero were trained at."""
 
@@ -40,3 +43,4 @@ class AudioFile:
     stored: StoredObject
     properties: AudioProperties
     uploaded_at: datetime
+    owner: str = DEFAULT_OWNER

@@ -7,19 +7,26 @@
     │   └── Superseded              another run owns the transcription now, or it was cancelled
     ├── InvalidRequest              a parameter cannot be honoured
     ├── InvalidAudio                the file cannot be transcribed, by any engine
+    ├── QueueFull                   more work waits than is taken on here; worth another try, later
+    │   └── OwnerQueueFull          one owner's work, while others still have room
     ├── ConfigurationError          the operator must change a setting
     ├── StorageError                the object store or the database did not answer; worth another try
+    │   └── StorageDenied           it does not let us in; worth another try, once the operator has seen to it
+    ├── RecordingLost               the store lacks bytes that it had taken
     └── EngineError                 an engine could not do its work
         ├── EngineRejected          it refused this audio or parameter; another try changes nothing
         ├── EngineUnavailable       it is not set up here: no key, no model, no network
+        │   └── EngineOutOfUse      an operator disabled it
         ├── EngineNotAuthenticated  the provider refused our credentials
         ├── EngineRateLimited       the provider asks us to slow down; worth another try
         ├── EngineTimedOut          no answer in time; worth another try
         ├── EngineFailed            the provider broke; worth another try
-        └── EngineCrashed           the engine's process died under it
+        ├── EngineCrashed           the engine's process died under it; worth another try
+        ├── EnginePaused            its circuit is open: it failed too often of late; worth another try, later
+        └── EngineStopped           its answer is not wanted any more
 
 Adapters raise these `from` the library's own exception. Each carries a stable `code` for programs, a
-`message` for people and a `help` that says what to do next.
+`message` for people and a `help` that says what to do next. `docs/errors.md` lists them all.
 """
 
 from dataclasses import dataclass, replace
@@ -62,6 +69,8 @@ class HansardError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:
+        # Many messages end in the words of a library or a provider, and those seldom end a sentence.
+        message = message if message.endswith((".", "!", "?")) else f"{message}."
         super().__init__(message)
         self.failure = Failure(
             code=code or type(self).code,
@@ -100,6 +109,28 @@ class InvalidAudio(HansardError):
     category = Category.CLIENT
 
 
+class QueueFull(HansardError):
+    """`retry_after_seconds` is when there should be room; `backlog_seconds` is the work that waits."""
+
+    code = "queue_full"
+    category = Category.SERVER
+    retryable = True
+
+    def __init__(
+        self, message: str, *, backlog_seconds: float, retry_after_seconds: float, help: str | None = None
+    ) -> None:
+        super().__init__(message, help=help)
+        self.backlog_seconds = backlog_seconds
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OwnerQueueFull(QueueFull):
+    """The same, for one owner: others still have room."""
+
+    code = "owner_queue_full"
+    category = Category.RATE_LIMIT
+
+
 class ConfigurationError(HansardError):
     code = "configuration_error"
     category = Category.CONFIGURATION
@@ -109,6 +140,15 @@ class StorageError(HansardError):
     code = "storage_unavailable"
     category = Category.SERVER
     retryable = True
+
+
+class StorageDenied(StorageError):
+    code = "storage_denied"
+    category = Category.CONFIGURATION
+
+
+class RecordingLost(HansardError):
+    code = "recording_lost"
 
 
 class EngineError(HansardError):
@@ -147,6 +187,10 @@ class EngineUnavailable(EngineError):
     category = Category.CONFIGURATION
 
 
+class EngineOutOfUse(EngineUnavailable):
+    code = "engine_disabled"
+
+
 class EngineNotAuthenticated(EngineError):
     code = "engine_not_authenticated"
     category = Category.AUTHENTICATION
@@ -174,3 +218,14 @@ class EngineCrashed(EngineError):
     code = "engine_crashed"
     category = Category.INTERNAL
     retryable = True
+
+
+class EnginePaused(EngineError):
+    code = "circuit_open"
+    category = Category.SERVER
+    retryable = True
+
+
+class EngineStopped(EngineError):
+    code = "engine_stopped"
+    category = Category.CANCELLED

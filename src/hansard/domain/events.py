@@ -5,6 +5,7 @@ Consumers rely on `type` and on the fields: add fields, don't change them. No ev
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
@@ -13,12 +14,15 @@ from hansard.domain.errors import Failure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`subject_id` is the audio file or transcription that the event is about."""
+    """`subject` is what the event is about: the id of an audio file or a transcription, or an engine's name."""
 
     type: ClassVar[str]
 
-    subject_id: UUID
+    subject: str
     occurred_at: datetime
+
+
+# ── Audio files ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,30 @@ class AudioFileUploaded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFileDeleted(Event):
+    """The receipt: its row and those of its `transcriptions` are gone; what lies elsewhere is being erased."""
+
+    type = "audio.deleted"
+
+    sha256: str
+    size_bytes: int
+    transcriptions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFileErased(Event):
+    """Nothing of it is left. `bytes_removed` is False where another audio file has the same bytes."""
+
+    type = "audio.erased"
+
+    bytes_removed: bool
+    pipeline_runs: int
+
+
+# ── Transcriptions ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionQueued(Event):
     """Asked for, with the engine asked for."""
 
@@ -39,6 +67,17 @@ class TranscriptionQueued(Event):
 
     audio_id: UUID
     engine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionRetried(Event):
+    """Asked for again, after it had failed or was cancelled. What was recognised is kept if `parameters_kept`."""
+
+    type = "transcription.retried"
+
+    audio_id: UUID
+    engine: str
+    parameters_kept: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +90,60 @@ class TranscriptionStarted(Event):
     run: int
 
 
+class Interruption(StrEnum):
+    """Why a run ended without an outcome."""
+
+    WORKER_LOST = "worker_lost"
+    WORKER_STOPPED = "worker_stopped"
+    BROKEN_OFF = "broken_off"
+    """Something it needs (a database, a disk) was away."""
+    GAVE_WAY = "gave_way"
+    """More urgent work was waiting."""
+    JOB_LOST = "job_lost"
+    """The queue had no job for it; the sweep made one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionInterrupted(Event):
-    """Run `run` ended without an outcome: its worker died or was stopped. It is queued again."""
+    """Run `run` ended without an outcome. It is queued again, and what was recognised is kept."""
 
     type = "transcription.interrupted"
 
     audio_id: UUID
     run: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineAttempted(Event):
+    """One try of one engine has ended: `outcome` is succeeded, failed or abandoned.
+
+    `processing_seconds` lie between its beginning and its end; of an abandoned one, the end is when that was noticed.
+    """
+
+    type = "transcription.attempted"
+
+    audio_id: UUID
+    number: int
+    engine: str
+    model: str
+    outcome: str
+    recognised_seconds: float
+    processing_seconds: float
+    provider_request_id: str | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFellBack(Event):
+    """`engine` could not go on, and `next_engine` takes over what is left."""
+
+    type = "transcription.engine_fell_back"
+
+    audio_id: UUID
+    engine: str
+    next_engine: str
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +172,64 @@ class TranscriptionCancelled(Event):
     type = "transcription.cancelled"
 
     audio_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionDeleted(Event):
+    """The receipt: its row, its words and its checkpoints are gone; traces of its pipeline runs are being erased."""
+
+    type = "transcription.deleted"
+
+    audio_id: UUID
+    status: str
+
+
+# ── Engines ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCircuitOpened(Event):
+    """It failed `failures` times in a row; it is left alone until `retry_at`, then tried once."""
+
+    type = "engine.circuit_opened"
+
+    failures: int
+    retry_at: datetime
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineCircuitClosed(Event):
+    """It works again; or an operator said so (`by_hand`)."""
+
+    type = "engine.circuit_closed"
+
+    by_hand: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDisabled(Event):
+    """An operator took it out of use."""
+
+    type = "engine.disabled"
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineEnabled(Event):
+    """An operator put it back into use."""
+
+    type = "engine.enabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRecognised(Event):
+    """The engine was given a phrase that is known: `word_accuracy` is the part that it got right, from 0 to 1."""
+
+    type = "engine.canary"
+
+    passed: bool
+    word_accuracy: float
+    processing_seconds: float
+    failure: Failure | None

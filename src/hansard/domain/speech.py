@@ -4,9 +4,10 @@ Only speech is recognised, a passage at a time, and each finished passage is kep
 therefore always *speech minus finished passages*, whoever asks and however the last worker died.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 
 SHORTEST_SPAN_SECONDS = 0.05
@@ -52,10 +53,12 @@ class PassageLimits:
 def remaining(regions: Iterable[Span], done: Iterable[Span]) -> Iterator[Span]:
     """The parts of `regions` that no span of `done` covers, in order."""
     finished = sorted(done)
+    starts = [span.start_seconds for span in finished]
+    reached = list(accumulate((span.end_seconds for span in finished), max))
     for region in regions:
         start = region.start_seconds
-        for span in finished:
-            if span.end_seconds <= start or span.start_seconds >= region.end_seconds:
+        for span in finished[bisect_right(reached, start) : bisect_left(starts, region.end_seconds)]:
+            if span.end_seconds <= start:
                 continue
             if span.start_seconds - start >= SHORTEST_SPAN_SECONDS:
                 yield Span(start, span.start_seconds)

@@ -1,7 +1,9 @@
 """What was said: words in segments, and the passages they were recognised in."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from hansard.domain.speech import Span
 
@@ -46,12 +48,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognisedPassage:
-    """A checkpoint: a finished passage with its segments, timed from the start of the recording."""
+    """A checkpoint: a finished passage with its segments, timed from the start of the recording.
+
+    `decoding` is 0 the first time through; what was missed then is heard again, with 1, 2 …
+    """
 
     span: Span
     engine: str
     model: str
     segments: tuple[Segment, ...]
+    decoding: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +69,15 @@ class Transcript:
 
     @classmethod
     def of(cls, passages: Iterable[RecognisedPassage]) -> "Transcript":
-        """Put passages back together, in order of time, whoever recognised them and whenever."""
-        ordered = _with_speakers_apart(sorted(passages, key=lambda passage: passage.span))
-        segments = tuple(segment for passage in ordered for segment in passage.segments)
+        """Put passages back together, in order of time, whoever recognised them and whenever.
+
+        What was heard again lies inside an earlier passage, often amid the words of one of its segments: that
+        segment is cut there, so that the text too is in order of time.
+        """
+        ordered = _with_speakers_apart(sorted(passages, key=lambda passage: (passage.span, passage.decoding)))
+        heard_again = sorted(_beginnings(passage for passage in ordered if passage.decoding))
+        pieces = (piece for passage in ordered for segment in passage.segments for piece in _cut(segment, heard_again))
+        segments = tuple(sorted(pieces, key=lambda piece: piece.start_seconds))
         return cls(language=_prevailing_language(segments), segments=segments)
 
     @property
@@ -87,10 +99,11 @@ def _with_speakers_apart(passages: Sequence[RecognisedPassage]) -> Sequence[Reco
     speaking = [passage for passage in passages if any(segment.speaker for segment in passage.segments)]
     if len(speaking) < 2:
         return passages
-    numbers = {passage.span: number for number, passage in enumerate(speaking, start=1)}
+    # Not by span alone: a whole passage may have been heard again.
+    numbers = {(passage.span, passage.decoding): number for number, passage in enumerate(speaking, start=1)}
     return [
-        replace(passage, segments=tuple(_renamed(segment, numbers[passage.span]) for segment in passage.segments))
-        if passage.span in numbers
+        replace(passage, segments=tuple(_renamed(segment, number) for segment in passage.segments))
+        if (number := numbers.get((passage.span, passage.decoding)))
         else passage
         for passage in passages
     ]
@@ -98,6 +111,39 @@ def _with_speakers_apart(passages: Sequence[RecognisedPassage]) -> Sequence[Reco
 
 def _renamed(segment: Segment, passage_number: int) -> Segment:
     return replace(segment, speaker=f"{passage_number}{segment.speaker}") if segment.speaker else segment
+
+
+def _beginnings(passages: Iterable[RecognisedPassage]) -> Iterator[float]:
+    return (segment.start_seconds for passage in passages for segment in passage.segments)
+
+
+def _cut(segment: Segment, moments: Sequence[float]) -> Iterator[Segment]:
+    """The segment in pieces, cut at those of the ordered `moments` that have words of it on both sides."""
+    within = slice(bisect_right(moments, segment.start_seconds), bisect_left(moments, segment.end_seconds))
+    for moment in moments[within]:
+        count = sum(1 for _ in takewhile(lambda word, moment=moment: _middle(word) < moment, segment.words))
+        early, late = segment.words[:count], segment.words[count:]
+        where = _beginning_of_last(segment.words[: count + 1], segment.text)
+        if not early or not late or where is None:
+            continue
+        yield replace(segment, end_seconds=early[-1].end_seconds, text=segment.text[:where].rstrip(), words=early)
+        segment = replace(segment, start_seconds=late[0].start_seconds, text=segment.text[where:], words=late)
+    yield segment
+
+
+def _middle(word: Word) -> float:
+    return (word.start_seconds + word.end_seconds) / 2
+
+
+def _beginning_of_last(words: Sequence[Word], text: str) -> int | None:
+    """Where in `text` the last of its first `words` begins; None when they are not all there, one after the other."""
+    start = end = 0
+    for word in words:
+        start = text.find(word.text, end)
+        if start < 0:
+            return None
+        end = start + len(word.text)
+    return start
 
 
 def _prevailing_language(segments: Iterable[Segment]) -> str | None:

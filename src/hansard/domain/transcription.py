@@ -16,14 +16,21 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID, uuid4
 
+from hansard.domain.audio import DEFAULT_OWNER
+from hansard.domain.coverage import Coverage
 from hansard.domain.errors import Category, Failure, IllegalMove, Superseded
 from hansard.domain.events import (
+    EngineAttempted,
+    EngineFellBack,
     Event,
+    Interruption,
     TranscriptionCancelled,
     TranscriptionCompleted,
+    TranscriptionDeleted,
     TranscriptionFailed,
     TranscriptionInterrupted,
     TranscriptionQueued,
+    TranscriptionRetried,
     TranscriptionStarted,
 )
 
@@ -56,15 +63,24 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What was asked for; frozen when the job is made. None leaves a choice to the engine."""
+    """What was asked for; frozen when the job is made. None leaves a choice to the engine.
+
+    `fallback` says whether another engine may take over from one that fails. None: yes where the choice was left to
+    the service, no where an engine was named.
+    """
 
     engine: str = AUTO
+    fallback: bool | None = None
     model: str | None = None
     language: str | None = None
     prompt: str | None = None
     hotwords: str | None = None
     priority: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def falls_back(self) -> bool:
+        return self.engine == AUTO if self.fallback is None else self.fallback
 
 
 class AttemptOutcome(StrEnum):
@@ -77,7 +93,10 @@ class AttemptOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try of one engine, over as many passages as it managed (`recognised_seconds` of audio)."""
+    """One try of one engine, over as many passages as it managed (`recognised_seconds` of audio).
+
+    `provider_request_id` is the provider's name for the last request that it answered.
+    """
 
     number: int
     engine: str
@@ -86,6 +105,7 @@ class Attempt:
     ended_at: datetime | None = None
     outcome: AttemptOutcome = AttemptOutcome.RUNNING
     recognised_seconds: float = 0.0
+    provider_request_id: str | None = None
     failure: Failure | None = None
 
 
@@ -100,6 +120,7 @@ class Result:
     speech_seconds: float
     word_count: int
     processing_seconds: float
+    coverage: Coverage
     degraded_reasons: tuple[str, ...] = ()
 
     @property
@@ -110,52 +131,96 @@ class Result:
 
 @dataclass(kw_only=True, eq=False)
 class Transcription:
-    """The aggregate. `run` numbers the times a worker took it: a worker whose number is old has lost it."""
+    """The aggregate. `run` numbers the times a worker took it: a worker whose number is old has lost it.
+
+    `crashes` counts the workers that died with it since it last got anywhere. `warnings` tell what went wrong without
+    harm to the record.
+    """
 
     id: UUID
     audio_id: UUID
     parameters: Parameters
     created_at: datetime
+    owner: str = DEFAULT_OWNER
     request_id: str | None = None
     status: Status = Status.QUEUED
     run: int = 0
+    crashes: int = 0
     progress: float = 0.0
     activity: str | None = None
     pipeline_run_id: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
+    warnings: tuple[str, ...] = ()
     failure: Failure | None = None
     result: Result | None = None
     _events: list[Event] = field(default_factory=list[Event])
 
     @classmethod
     def queue(
-        cls, *, audio_id: UUID, parameters: Parameters, at: datetime, request_id: str | None = None
+        cls,
+        *,
+        audio_id: UUID,
+        parameters: Parameters,
+        at: datetime,
+        owner: str = DEFAULT_OWNER,
+        request_id: str | None = None,
     ) -> "Transcription":
-        made = cls(id=uuid4(), audio_id=audio_id, parameters=parameters, created_at=at, request_id=request_id)
+        made = cls(
+            id=uuid4(), audio_id=audio_id, parameters=parameters, created_at=at, owner=owner, request_id=request_id
+        )
         made._record(
-            TranscriptionQueued(subject_id=made.id, occurred_at=at, audio_id=audio_id, engine=parameters.engine)
+            TranscriptionQueued(subject=made._subject, occurred_at=at, audio_id=audio_id, engine=parameters.engine)
         )
         return made
+
+    def retry(self, at: datetime, parameters: Parameters | None = None) -> None:
+        """Ask for it again, after it failed or was cancelled; with `parameters`, for something else."""
+        if not self.status.is_final:
+            raise IllegalMove(f"a transcription that is {self.status} need not be asked for again")
+        self._move(Status.QUEUED)
+        kept = parameters is None or parameters == self.parameters
+        self.parameters = parameters or self.parameters
+        self.failure, self.ended_at, self.activity, self.crashes, self.warnings = None, None, None, 0, ()
+        if not kept:
+            self.progress = 0.0
+        self._record(
+            TranscriptionRetried(
+                subject=self._subject,
+                occurred_at=at,
+                audio_id=self.audio_id,
+                engine=self.parameters.engine,
+                parameters_kept=kept,
+            )
+        )
 
     def start(self, at: datetime) -> int:
         """A worker takes it. Taking a running one means that its last worker died. Returns the run's number."""
         if self.status is Status.RUNNING:
-            self.interrupt(at)
+            self.lose_worker(at)
         self._move(Status.RUNNING)
         self.run += 1
         self.started_at, self.activity = at, "preparing the audio"
-        self._record(TranscriptionStarted(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, run=self.run))
+        self._record(TranscriptionStarted(subject=self._subject, occurred_at=at, audio_id=self.audio_id, run=self.run))
         return self.run
 
-    def interrupt(self, at: datetime) -> None:
+    def lose_worker(self, at: datetime) -> None:
+        """The worker died with it."""
+        self.interrupt(at, Interruption.WORKER_LOST)
+        self.crashes += 1
+
+    def interrupt(self, at: datetime, reason: Interruption) -> None:
         """Back to the queue, keeping what was recognised. Only work that is being done can be interrupted."""
         self._require_running()
         self._move(Status.QUEUED)
         self._abandon_attempt(at)
         self.activity = None
-        self._record(TranscriptionInterrupted(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, run=self.run))
+        self._record(
+            TranscriptionInterrupted(
+                subject=self._subject, occurred_at=at, audio_id=self.audio_id, run=self.run, reason=reason.value
+            )
+        )
 
     def require_run(self, run: int) -> None:
         """Fencing: raise `Superseded` unless `run` still owns the transcription."""
@@ -168,6 +233,11 @@ class Transcription:
         if progress is not None:
             self.progress = max(self.progress, min(progress, 1.0))
 
+    def warn(self, warning: str) -> None:
+        """Note what went wrong without harm to the record; once."""
+        if warning not in self.warnings:
+            self.warnings = (*self.warnings, warning)
+
     def begin_attempt(self, *, engine: str, model: str, at: datetime) -> None:
         """One attempt at a time: one that is still running is abandoned."""
         self._require_running()
@@ -175,21 +245,41 @@ class Transcription:
         attempt = Attempt(number=len(self.attempts) + 1, engine=engine, model=model, started_at=at)
         self.attempts = (*self.attempts, attempt)
 
-    def advance_attempt(self, seconds: float) -> None:
-        """The running attempt has recognised `seconds` more of the audio."""
+    def advance_attempt(self, seconds: float, *, provider_request_id: str | None = None) -> None:
+        """The running attempt has recognised `seconds` more of the audio: whatever killed workers is behind us."""
         running = self._running_attempt()
-        self._amend_attempt(replace(running, recognised_seconds=running.recognised_seconds + seconds))
+        self.crashes = 0
+        self._amend_attempt(
+            replace(
+                running,
+                recognised_seconds=running.recognised_seconds + seconds,
+                provider_request_id=provider_request_id or running.provider_request_id,
+            )
+        )
 
     def end_attempt(self, at: datetime, failure: Failure | None = None) -> None:
-        outcome = AttemptOutcome.FAILED if failure else AttemptOutcome.SUCCEEDED
-        self._amend_attempt(replace(self._running_attempt(), ended_at=at, outcome=outcome, failure=failure))
+        self._close_attempt(at, AttemptOutcome.FAILED if failure else AttemptOutcome.SUCCEEDED, failure)
+
+    def fall_back(self, at: datetime, *, engine: str, next_engine: str, failure: Failure) -> None:
+        """`engine` cannot go on; `next_engine` is about to take over what is left."""
+        self._require_running()
+        self._record(
+            EngineFellBack(
+                subject=self._subject,
+                occurred_at=at,
+                audio_id=self.audio_id,
+                engine=engine,
+                next_engine=next_engine,
+                failure=failure,
+            )
+        )
 
     def complete(self, result: Result, at: datetime) -> None:
         self._end(Status.COMPLETED, at)
         self.result, self.progress = result, 1.0
         self._record(
             TranscriptionCompleted(
-                subject_id=self.id,
+                subject=self._subject,
                 occurred_at=at,
                 audio_id=self.audio_id,
                 engine=result.engine,
@@ -204,19 +294,33 @@ class Transcription:
     def fail(self, failure: Failure, at: datetime) -> None:
         self._end(Status.FAILED, at)
         self.failure = failure
-        self._record(TranscriptionFailed(subject_id=self.id, occurred_at=at, audio_id=self.audio_id, failure=failure))
+        self._record(
+            TranscriptionFailed(subject=self._subject, occurred_at=at, audio_id=self.audio_id, failure=failure)
+        )
 
     def cancel(self, at: datetime) -> None:
         self._end(Status.CANCELLED, at)
         self.failure = Failure(
             code="cancelled", category=Category.CANCELLED, message="The transcription was cancelled on request."
         )
-        self._record(TranscriptionCancelled(subject_id=self.id, occurred_at=at, audio_id=self.audio_id))
+        self._record(TranscriptionCancelled(subject=self._subject, occurred_at=at, audio_id=self.audio_id))
+
+    def delete(self, at: datetime) -> None:
+        """The last fact about it; whoever deletes it stops it first."""
+        self._record(
+            TranscriptionDeleted(
+                subject=self._subject, occurred_at=at, audio_id=self.audio_id, status=self.status.value
+            )
+        )
 
     def pull_events(self) -> tuple[Event, ...]:
         """The events since the last call; the repository writes them in the commit that saves the change."""
         events, self._events = tuple(self._events), []
         return events
+
+    @property
+    def _subject(self) -> str:
+        return str(self.id)
 
     def _end(self, status: Status, at: datetime) -> None:
         self._move(status)
@@ -234,7 +338,34 @@ class Transcription:
 
     def _abandon_attempt(self, at: datetime) -> None:
         if self.attempts and self.attempts[-1].outcome is AttemptOutcome.RUNNING:
-            self._amend_attempt(replace(self.attempts[-1], ended_at=at, outcome=AttemptOutcome.ABANDONED))
+            self._close_attempt(at, AttemptOutcome.ABANDONED)
+
+    def _close_attempt(self, at: datetime, outcome: AttemptOutcome, failure: Failure | None = None) -> None:
+        request_id = failure.provider_request_id if failure else None
+        running = self._running_attempt()
+        ended = replace(
+            running,
+            ended_at=at,
+            outcome=outcome,
+            failure=failure,
+            provider_request_id=request_id or running.provider_request_id,
+        )
+        self._amend_attempt(ended)
+        self._record(
+            EngineAttempted(
+                subject=self._subject,
+                occurred_at=at,
+                audio_id=self.audio_id,
+                number=ended.number,
+                engine=ended.engine,
+                model=ended.model,
+                outcome=outcome.value,
+                recognised_seconds=ended.recognised_seconds,
+                processing_seconds=(at - ended.started_at).total_seconds(),
+                provider_request_id=ended.provider_request_id,
+                failure=failure,
+            )
+        )
 
     def _amend_attempt(self, attempt: Attempt) -> None:
         self.attempts = (*self.attempts[:-1], attempt)
