@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, text
 
-from hansard.application.ports import UnitOfWork
+from hansard.application.ports import IdempotencyKey, UnitOfWork
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
-from hansard.domain.errors import InvalidRequest, NotFound
-from hansard.domain.events import AudioFileUploaded
+from hansard.domain.circuit import Circuit, CircuitPolicy
+from hansard.domain.coverage import Coverage
+from hansard.domain.errors import Category, Failure, InvalidRequest, NotFound
+from hansard.domain.events import AudioFileUploaded, CanaryRecognised, EngineEnabled
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Result, Status, Transcription
@@ -44,29 +47,62 @@ def database(request: pytest.FixtureRequest) -> Database:
     return Database(lambda: SqlUnitOfWork(engine, TranscriptionJobs), jobs)
 
 
-def an_audio_file(*, minute: int = 0) -> AudioFile:
+def an_audio_file(*, minute: int = 0, sha256: str = "ab" * 32) -> AudioFile:
     return AudioFile(
         id=uuid4(),
         file_name="Sitzung Nº 3 – 録音.mp3",
         media_type="audio/mpeg",
-        stored=StoredObject(sha256="ab" * 32, size_bytes=5_000_000_000),
+        stored=StoredObject(sha256=sha256, size_bytes=5_000_000_000),
         properties=AudioProperties(
             container="mp3", codec="mp3", channels=2, sample_rate_hz=44_100, duration_seconds=61.5
         ),
         uploaded_at=NOON + timedelta(minutes=minute),
+        owner="ann",
     )
 
 
-def a_transcription(audio: AudioFile, *, minute: int = 0) -> Transcription:
+ASKED = Parameters(engine="whisper", language="en", priority=3, metadata={"case": "7"})
+
+
+def a_transcription(
+    audio: AudioFile, *, minute: int = 0, parameters: Parameters = ASKED, owner: str = "ann"
+) -> Transcription:
     return Transcription.queue(
         audio_id=audio.id,
-        parameters=Parameters(engine="whisper", language="en", priority=3, metadata={"case": "7"}),
+        parameters=parameters,
         at=NOON + timedelta(minutes=minute),
+        owner=owner,
         request_id="req-1",
     )
 
 
-def a_passage(start_seconds: float, text: str) -> RecognisedPassage:
+def a_result(*, audio_seconds: float, processing_seconds: float) -> Result:
+    (hallucination,) = a_passage(50.0, "Thank you for watching.").segments
+    return Result(
+        engine="fake",
+        model="fake-1",
+        language="en",
+        audio_seconds=audio_seconds,
+        speech_seconds=40.25,
+        word_count=99,
+        processing_seconds=processing_seconds,
+        coverage=Coverage(
+            speech_seconds=40.25, transcribed_seconds=35.0, gaps=(Span(3.0, 8.25),), dropped=(hallucination,)
+        ),
+        degraded_reasons=("second best",),
+    )
+
+
+def a_completed_one(
+    audio: AudioFile, *, minute: int = 0, audio_seconds: float, processing_seconds: float
+) -> Transcription:
+    transcription = a_transcription(audio, minute=minute)
+    transcription.start(NOON)
+    transcription.complete(a_result(audio_seconds=audio_seconds, processing_seconds=processing_seconds), NOON)
+    return transcription
+
+
+def a_passage(start_seconds: float, text: str, *, decoding: int = 0) -> RecognisedPassage:
     span = Span(start_seconds, start_seconds + 1)
     word = Word(text, span.start_seconds, span.end_seconds, 0.5)
     segment = Segment(
@@ -79,7 +115,7 @@ def a_passage(start_seconds: float, text: str) -> RecognisedPassage:
         speaker="A",
         engine="fake",
     )
-    return RecognisedPassage(span=span, engine="fake", model="fake-1", segments=(segment,))
+    return RecognisedPassage(span=span, engine="fake", model="fake-1", segments=(segment,), decoding=decoding)
 
 
 def kept(database: Database, audio: AudioFile, *transcriptions: Transcription) -> None:
@@ -90,9 +126,9 @@ def kept(database: Database, audio: AudioFile, *transcriptions: Transcription) -
         uow.commit()
 
 
-def told(transcription: Transcription) -> dict[str, object]:
-    """All that is kept of a transcription, to compare by."""
-    return {name: value for name, value in vars(transcription).items() if name != "_events"}
+def told(made: Transcription | Circuit) -> dict[str, object]:
+    """All that is kept of it, to compare by."""
+    return {name: value for name, value in vars(made).items() if name != "_events"}
 
 
 # ── The unit itself ──────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +147,7 @@ def test_leaving_without_commit_keeps_nothing_not_even_the_job(database: Databas
     transcription = a_transcription(audio)
     with database.unit_of_work() as uow:
         uow.transcriptions.add(transcription)
-        uow.jobs.defer_transcription(transcription)
+        uow.jobs.defer_transcription(transcription, audio_seconds=61.5)
     with database.unit_of_work() as uow:
         with pytest.raises(NotFound):
             uow.transcriptions.get(transcription.id)
@@ -139,7 +175,7 @@ def test_state_event_and_job_come_with_one_commit(database: Database) -> None:
     with database.unit_of_work() as uow:
         uow.audio.add(audio)
         uow.transcriptions.add(transcription)
-        uow.jobs.defer_transcription(transcription)
+        uow.jobs.defer_transcription(transcription, audio_seconds=61.5)
         assert database.jobs() == 0
         uow.commit()
     assert database.jobs() == 1
@@ -215,6 +251,65 @@ def test_a_cursor_that_was_made_up_is_refused(database: Database, cursor: str) -
     assert refusal.value.failure.code == "invalid_cursor"
 
 
+def test_an_audio_file_can_be_looked_up_to_be_changed(database: Database) -> None:
+    audio = an_audio_file()
+    kept(database, audio)
+    with database.unit_of_work() as uow:
+        assert uow.audio.get(audio.id, for_update=True) == audio
+        with pytest.raises(NotFound):
+            uow.audio.get(uuid4(), for_update=True)
+
+
+def test_bytes_are_in_use_as_long_as_one_audio_file_has_them(database: Database) -> None:
+    first, second = an_audio_file(), an_audio_file()
+    other = an_audio_file(sha256="cd" * 32)
+    for audio in (first, second, other):
+        kept(database, audio)
+    with database.unit_of_work() as uow:
+        uow.audio.hold_bytes(first.stored)
+        uow.audio.delete(first.id)
+        assert uow.audio.uses_bytes(first.stored)
+        uow.audio.delete(second.id)
+        assert not uow.audio.uses_bytes(first.stored)
+        assert uow.audio.uses_bytes(other.stored)
+
+
+def test_all_that_is_about_an_audio_file_goes_with_it_but_what_happened(database: Database) -> None:
+    audio, other = an_audio_file(), an_audio_file()
+    transcription, of_the_other = a_transcription(audio), a_transcription(other)
+    kept(database, audio, transcription)
+    kept(database, other, of_the_other)
+    with database.unit_of_work() as uow:
+        fill(uow, transcription)
+        fill(uow, of_the_other)
+        uow.audio.delete(audio.id)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        with pytest.raises(NotFound):
+            uow.audio.get(audio.id)
+        assert is_gone(uow, transcription)
+        assert not is_gone(uow, of_the_other)
+        assert [event.type for event in uow.events.of(transcription.id)] == ["transcription.queued"]
+
+
+def fill(uow: UnitOfWork, transcription: Transcription) -> None:
+    """Words of every kind."""
+    uow.transcripts.save_speech(transcription.id, Speech(2.0, (Span(0.0, 2.0),)))
+    uow.transcripts.save(transcription.id, Transcript.of([a_passage(0.0, "hello")]))
+    uow.transcripts.add_passage(transcription.id, a_passage(1.0, "again"))
+
+
+def is_gone(uow: UnitOfWork, transcription: Transcription) -> bool:
+    words = uow.transcripts
+    left = (words.speech(transcription.id), words.get(transcription.id), words.passages(transcription.id) or None)
+    try:
+        uow.transcriptions.get(transcription.id)
+    except NotFound:
+        return left == (None, None, None)
+    assert None not in left
+    return False
+
+
 # ── Transcriptions ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,21 +322,13 @@ def test_a_whole_life_is_kept_with_its_events_in_order(database: Database) -> No
     audio = an_audio_file()
     transcription = a_transcription(audio)
     kept(database, audio, transcription)
-    result = Result(
-        engine="fake",
-        model="fake-1",
-        language="en",
-        audio_seconds=61.5,
-        speech_seconds=40.25,
-        word_count=99,
-        processing_seconds=7.5,
-        degraded_reasons=("second best",),
-    )
+    result = a_result(audio_seconds=61.5, processing_seconds=7.5)
     with database.unit_of_work() as uow:
         found = uow.transcriptions.get(transcription.id, for_update=True)
         found.start(NOON)
         found.begin_attempt(engine="fake", model="fake-1", at=NOON)
-        found.advance_attempt(61.5)
+        found.advance_attempt(61.5, provider_request_id="req-1")
+        found.warn("The pipeline store is away.")
         found.end_attempt(NOON + timedelta(seconds=7.5))
         found.pipeline_run_id = "run-1"
         found.complete(result, NOON + timedelta(seconds=8))
@@ -252,6 +339,7 @@ def test_a_whole_life_is_kept_with_its_events_in_order(database: Database) -> No
         assert [event.type for event in uow.events.of(transcription.id)] == [
             "transcription.queued",
             "transcription.started",
+            "transcription.attempted",
             "transcription.completed",
         ]
 
@@ -283,6 +371,133 @@ def test_transcriptions_are_found_by_status_and_by_audio_file_page_by_page(datab
     assert second.next_cursor is None
     assert len(of_the_talk.items) == 4
     assert [found.id for found in all_cancelled.items] == [cancelled.id]
+
+
+def test_a_transcription_goes_with_its_words_and_leaves_a_receipt(database: Database) -> None:
+    audio = an_audio_file()
+    transcription, other = a_transcription(audio), a_transcription(audio)
+    kept(database, audio, transcription, other)
+    with database.unit_of_work() as uow:
+        fill(uow, transcription)
+        fill(uow, other)
+        found = uow.transcriptions.get(transcription.id, for_update=True)
+        found.cancel(NOON)
+        found.delete(NOON)
+        uow.transcriptions.delete(found)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert is_gone(uow, transcription)
+        assert not is_gone(uow, other)
+        assert [event.type for event in uow.events.of(transcription.id)] == [
+            "transcription.queued",
+            "transcription.cancelled",
+            "transcription.deleted",
+        ]
+        assert uow.audio.get(audio.id) == audio
+
+
+def test_what_was_deleted_cannot_be_saved(database: Database) -> None:
+    audio = an_audio_file()
+    transcription = a_transcription(audio)
+    kept(database, audio, transcription)
+    with database.unit_of_work() as uow:
+        uow.transcriptions.delete(transcription)
+        with pytest.raises(NotFound):
+            uow.transcriptions.save(transcription)
+
+
+def test_all_transcriptions_of_an_audio_file_are_found_whatever_their_status(database: Database) -> None:
+    talk, other = an_audio_file(), an_audio_file()
+    wanted = [a_transcription(talk), a_completed_one(talk, audio_seconds=1, processing_seconds=1)]
+    kept(database, talk, *wanted)
+    kept(database, other, a_transcription(other))
+    with database.unit_of_work() as uow:
+        found = uow.transcriptions.of_audio(talk.id)
+        assert uow.transcriptions.of_audio(uuid4()) == ()
+    assert {each.id: told(each) for each in found} == {each.id: told(each) for each in wanted}
+
+
+def test_what_is_queued_or_running_is_unfinished(database: Database) -> None:
+    audio = an_audio_file()
+    queued, running, failed = (a_transcription(audio, minute=minute) for minute in range(3))
+    running.start(NOON)
+    failed.fail(Failure(code="broken", category=Category.INTERNAL, message="It broke."), NOON)
+    done = a_completed_one(audio, audio_seconds=1, processing_seconds=1)
+    kept(database, audio, queued, running, failed, done)
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.unfinished() == (queued.id, running.id)
+
+
+def test_the_speed_is_that_of_what_was_completed_long_recordings_counting_more(database: Database) -> None:
+    audio = an_audio_file()
+    short = a_completed_one(audio, minute=1, audio_seconds=10, processing_seconds=10)
+    long = a_completed_one(audio, minute=2, audio_seconds=90, processing_seconds=15)
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.recent_real_time_factor() is None
+    kept(database, audio, short, long, a_transcription(audio, minute=3))
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.recent_real_time_factor() == pytest.approx(0.25)
+
+
+def test_recordings_without_length_tell_nothing_of_speed(database: Database) -> None:
+    audio = an_audio_file()
+    kept(database, audio, a_completed_one(audio, audio_seconds=0, processing_seconds=1))
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.recent_real_time_factor() is None
+
+
+# ── The same, in flight ──────────────────────────────────────────────────────────────────────────────────
+
+
+def in_flight(database: Database, audio: AudioFile, parameters: Parameters = ASKED, owner: str = "ann") -> UUID | None:
+    with database.unit_of_work() as uow:
+        found = uow.transcriptions.in_flight(owner=owner, sha256=audio.stored.sha256, parameters=parameters)
+    return None if found is None else found.id
+
+
+def test_the_same_of_the_same_bytes_is_found_in_another_file_too(database: Database) -> None:
+    first, second = an_audio_file(), an_audio_file()
+    transcription = a_transcription(first)
+    kept(database, first, transcription)
+    kept(database, second)
+    assert in_flight(database, second) == transcription.id
+    assert in_flight(database, second, replace(ASKED, metadata=dict(ASKED.metadata))) == transcription.id
+
+
+def test_of_several_that_are_the_same_the_first_is_found(database: Database) -> None:
+    audio = an_audio_file()
+    first, second = a_transcription(audio, minute=1), a_transcription(audio, minute=2)
+    first.start(NOON)
+    kept(database, audio, second, first)
+    assert in_flight(database, audio) == first.id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"engine": "auto"},
+        {"fallback": False},
+        {"model": "m"},
+        {"language": None},
+        {"prompt": "p"},
+        {"hotwords": "h"},
+        {"priority": 0},
+        {"metadata": {}},
+    ],
+)
+def test_what_differs_in_any_parameter_is_not_the_same(database: Database, other: dict[str, Any]) -> None:
+    audio = an_audio_file()
+    kept(database, audio, a_transcription(audio))
+    assert in_flight(database, audio, replace(ASKED, **other)) is None
+
+
+def test_other_bytes_other_owners_and_what_has_ended_are_not_in_flight(database: Database) -> None:
+    audio, other = an_audio_file(), an_audio_file(sha256="cd" * 32)
+    ended = a_transcription(audio)
+    ended.cancel(NOON)
+    kept(database, audio, ended, a_transcription(audio, owner="ben"))
+    kept(database, other, a_transcription(other))
+    assert in_flight(database, audio) is None
 
 
 # ── Words ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -325,6 +540,33 @@ def test_passages_come_in_order_of_time_whenever_they_were_recognised(
         assert uow.transcripts.passages(transcription.id) == (early, late)
 
 
+def test_what_was_heard_again_stands_beside_what_was_heard_first(
+    database: Database, transcription: Transcription
+) -> None:
+    first, again, later = a_passage(1.0, "first"), a_passage(1.0, "again", decoding=1), a_passage(2.0, "later")
+    with database.unit_of_work() as uow:
+        for passage in (again, later, first):
+            uow.transcripts.add_passage(transcription.id, passage)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.passages(transcription.id) == (first, again, later)
+
+
+def test_passages_that_are_of_no_use_any_more_are_forgotten_and_the_speech_is_not(
+    database: Database, transcription: Transcription
+) -> None:
+    speech = Speech(2.0, (Span(0.0, 2.0),))
+    with database.unit_of_work() as uow:
+        uow.transcripts.save_speech(transcription.id, speech)
+        uow.transcripts.add_passage(transcription.id, a_passage(1.0, "hello"))
+        uow.transcripts.add_passage(transcription.id, a_passage(1.0, "hello", decoding=1))
+        uow.transcripts.clear(transcription.id)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.passages(transcription.id) == ()
+        assert uow.transcripts.speech(transcription.id) == speech
+
+
 def test_the_transcript_takes_the_place_of_the_passages(database: Database, transcription: Transcription) -> None:
     passage = a_passage(1.0, "hello")
     transcript = Transcript.of([passage])
@@ -347,6 +589,110 @@ def test_a_transcript_can_be_written_anew(database: Database, transcription: Tra
         assert uow.transcripts.get(transcription.id) == second
 
 
+# ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
+
+POLICY = CircuitPolicy(failures=1, open_seconds=30, longest_open_seconds=600, probe_seconds=60)
+DOWN = Failure(code="engine_failed", category=Category.SERVER, message="503", provider_status=503)
+
+
+def test_the_circuit_of_an_engine_that_nothing_is_known_of_is_closed(database: Database) -> None:
+    with database.unit_of_work() as uow:
+        assert told(uow.circuits.get("openai")) == told(Circuit(engine="openai"))
+        assert uow.circuits.get("openai", for_update=True).is_at_rest
+
+
+def test_a_circuit_is_kept_with_its_events(database: Database) -> None:
+    with database.unit_of_work() as uow:
+        circuit = uow.circuits.get("openai", for_update=True)
+        circuit.fail(DOWN, NOON, POLICY)
+        circuit.disable(NOON, "too dear")
+        uow.circuits.save(circuit)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        for found in (uow.circuits.get("openai"), uow.circuits.get("openai", for_update=True)):
+            assert told(found) == told(circuit)
+        assert [event.type for event in uow.events.of("openai")] == ["engine.circuit_opened", "engine.disabled"]
+        assert uow.circuits.get("whisper").is_at_rest
+
+
+def test_a_circuit_that_was_not_looked_up_before_can_be_saved(database: Database) -> None:
+    circuit = Circuit(engine="openai")
+    circuit.succeed(NOON)
+    with database.unit_of_work() as uow:
+        uow.circuits.save(circuit)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.circuits.get("openai").last_success_at == NOON
+
+
+def test_a_change_of_a_circuit_that_is_not_committed_is_not_kept(database: Database) -> None:
+    with database.unit_of_work() as uow:
+        circuit = uow.circuits.get("openai", for_update=True)
+        circuit.disable(NOON)
+        uow.circuits.save(circuit)
+    with database.unit_of_work() as uow:
+        assert not uow.circuits.get("openai").disabled
+        assert uow.events.of("openai") == ()
+
+
+# ── Idempotency keys ─────────────────────────────────────────────────────────────────────────────────────
+
+KEY = IdempotencyKey(owner="ann", route="upload", key="k-1", request="digest")
+
+
+def keep_key(database: Database, key: IdempotencyKey, at: datetime = NOON) -> UUID:
+    made_id = uuid4()
+    with database.unit_of_work() as uow:
+        uow.idempotency.keep(key, made_id, at)
+        uow.commit()
+    return made_id
+
+
+def found_for(database: Database, key: IdempotencyKey, since: datetime = NOON) -> UUID | None:
+    with database.unit_of_work() as uow:
+        return uow.idempotency.find(key, since=since)
+
+
+def test_what_was_made_for_a_key_is_found_again(database: Database) -> None:
+    assert found_for(database, KEY) is None
+    made_id = keep_key(database, KEY)
+    assert found_for(database, KEY) == made_id
+
+
+@pytest.mark.parametrize("other", [{"owner": "ben"}, {"route": "submit"}, {"key": "k-2"}])
+def test_a_key_is_its_owners_for_one_route(database: Database, other: dict[str, str]) -> None:
+    keep_key(database, KEY)
+    assert found_for(database, replace(KEY, **other)) is None
+
+
+def test_a_key_that_was_used_for_another_request_is_refused(database: Database) -> None:
+    keep_key(database, KEY)
+    with pytest.raises(InvalidRequest) as refusal:
+        found_for(database, replace(KEY, request="other"))
+    assert refusal.value.failure.code == "idempotency_key_reused"
+
+
+def test_a_key_that_is_too_old_can_be_used_anew_for_anything(database: Database) -> None:
+    keep_key(database, KEY)
+    later = NOON + timedelta(seconds=1)
+    other = replace(KEY, request="other")
+    assert found_for(database, other, since=later) is None
+    made_id = keep_key(database, other, later)
+    assert found_for(database, other, since=later) == made_id
+
+
+def test_old_keys_are_forgotten_and_counted(database: Database) -> None:
+    keep_key(database, KEY)
+    keep_key(database, replace(KEY, key="k-2"))
+    young = replace(KEY, key="k-3")
+    made_id = keep_key(database, young, NOON + timedelta(seconds=1))
+    with database.unit_of_work() as uow:
+        assert uow.idempotency.forget_before(NOON + timedelta(seconds=1)) == 2
+        uow.commit()
+    assert found_for(database, KEY) is None
+    assert found_for(database, young) == made_id
+
+
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -354,7 +700,7 @@ def test_events_of_one_subject_come_oldest_first(database: Database) -> None:
     subject = uuid4()
     events = [
         AudioFileUploaded(
-            subject_id=subject,
+            subject=str(subject),
             occurred_at=NOON,
             file_name=f"{number}.wav",
             size_bytes=number,
@@ -364,8 +710,39 @@ def test_events_of_one_subject_come_oldest_first(database: Database) -> None:
         for number in range(3)
     ]
     with database.unit_of_work() as uow:
-        for event in (*events, replace(events[0], subject_id=uuid4())):
+        for event in (*events, replace(events[0], subject=str(uuid4()))):
             uow.events.append(event)
         uow.commit()
     with database.unit_of_work() as uow:
         assert uow.events.of(subject) == tuple(events)
+
+
+def test_the_events_of_an_engine_are_found_by_its_name(database: Database) -> None:
+    event = EngineEnabled(subject="whisper", occurred_at=NOON)
+    with database.unit_of_work() as uow:
+        uow.events.append(event)
+        uow.events.append(replace(event, subject="openai"))
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.events.of("whisper") == (event,)
+
+
+def test_the_latest_event_of_a_kind_is_found_among_all_about_a_subject(database: Database) -> None:
+    first = CanaryRecognised(
+        subject="whisper",
+        occurred_at=NOON,
+        passed=False,
+        word_accuracy=0.5,
+        processing_seconds=1.5,
+        failure=Failure(code="engine_timed_out", category=Category.TIMEOUT, message="It took too long."),
+    )
+    second = replace(first, passed=True, failure=None)
+    others = (replace(first, subject="openai"), EngineEnabled(subject="whisper", occurred_at=NOON))
+    with database.unit_of_work() as uow:
+        for event in (first, second, *others):
+            uow.events.append(event)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.events.latest(CanaryRecognised, "whisper") == second
+        assert uow.events.latest(CanaryRecognised, "openai") == others[0]
+        assert uow.events.latest(CanaryRecognised, "pocketsphinx") is None

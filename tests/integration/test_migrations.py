@@ -3,15 +3,26 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
+from hansard.domain.audio import DEFAULT_OWNER
+from hansard.domain.coverage import Coverage
 from hansard.domain.errors import ConfigurationError
+from hansard.domain.events import TranscriptionInterrupted, TranscriptionQueued, TranscriptionStarted
+from hansard.domain.speech import Span
+from hansard.domain.transcription import Parameters
 from hansard.persistence import database, migrate, tables
+from hansard.persistence.unit_of_work import SqlUnitOfWork
+from hansard.queue.jobs import TranscriptionJobs
 from hansard.queue.schema import apply_schema, missing_migrations
 
 
@@ -50,8 +61,7 @@ def test_migrating_again_changes_nothing(empty: Engine) -> None:
     migrate.upgrade(empty, [apply_schema])
     with empty.begin() as connection:
         connection.execute(
-            text("INSERT INTO events (type, subject_id, occurred_at, data) VALUES ('x', :id, now(), '{}')"),
-            {"id": "00000000-0000-0000-0000-000000000001"},
+            text("INSERT INTO events (type, subject, occurred_at, data) VALUES ('x', 'whisper', now(), '{}')"),
         )
     migrate.upgrade(empty, [apply_schema])
     with empty.connect() as connection:
@@ -109,3 +119,93 @@ def test_migrating_leaves_the_logging_of_the_process_alone(empty: Engine) -> Non
     before = (list(logging.root.handlers), logging.root.level)
     migrate.upgrade(empty)
     assert (list(logging.root.handlers), logging.root.level) == before
+
+
+# ── What was there stays ─────────────────────────────────────────────────────────────────────────────────
+
+AUDIO, COMPLETED, RUNNING = UUID(int=1), UUID(int=2), UUID(int=3)
+
+OF_0001 = """
+    INSERT INTO audio_files VALUES (
+        '{audio}', 'talk.mp3', 'audio/mpeg', '{sha256}', 5000, 'mp3', 'mp3', 2, 44100, 61.5, '2026-01-01T12:00Z');
+    INSERT INTO transcriptions VALUES (
+        '{completed}', '{audio}', 'completed',
+        '{{"engine": "auto", "model": null, "language": null, "prompt": null, "hotwords": null, "priority": 1,
+           "metadata": {{"case": "7"}}}}',
+        '2026-01-01T12:01Z', 'req-1', 2, 1.0, NULL, 'run-1', '2026-01-01T12:02Z', '2026-01-01T12:03Z',
+        '[{{"number": 1, "engine": "fake", "model": "fake-1", "started_at": "2026-01-01T12:02:00+00:00",
+            "ended_at": "2026-01-01T12:02:30+00:00", "outcome": "failed", "recognised_seconds": 1.5,
+            "failure": {{"code": "broken", "category": "server", "message": "It broke.", "retryable": true,
+                         "engine": "fake", "provider_status": 503, "provider_request_id": null, "help": null}}}},
+          {{"number": 2, "engine": "fake", "model": "fake-1", "started_at": "2026-01-01T12:02:30+00:00",
+            "ended_at": "2026-01-01T12:03:00+00:00", "outcome": "succeeded", "recognised_seconds": 40.0,
+            "failure": null}}]',
+        NULL,
+        '{{"engine": "fake", "model": "fake-1", "language": "en", "audio_seconds": 61.5, "speech_seconds": 41.5,
+           "word_count": 99, "processing_seconds": 60.0, "degraded_reasons": []}}');
+    INSERT INTO transcriptions VALUES (
+        '{running}', '{audio}', 'running',
+        '{{"engine": "fake", "model": null, "language": null, "prompt": null, "hotwords": null, "priority": 0,
+           "metadata": {{}}}}',
+        '2026-01-01T12:04Z', NULL, 1, 0.25, 'recognising with fake', NULL, '2026-01-01T12:05Z', NULL, '[]', NULL, NULL);
+    INSERT INTO speech VALUES ('{running}', 61.5, '[[0.5, 30.0], [32.0, 44.0]]');
+    INSERT INTO passages VALUES ('{running}', 0.5, 30.0, 'fake', 'fake-1', '[]');
+    INSERT INTO events (type, subject_id, occurred_at, data) VALUES
+        ('transcription.queued', '{running}', '2026-01-01T12:04Z', '{{"audio_id": "{audio}", "engine": "fake"}}'),
+        ('transcription.started', '{running}', '2026-01-01T12:05Z', '{{"audio_id": "{audio}", "run": 1}}'),
+        ('transcription.interrupted', '{running}', '2026-01-01T12:06Z', '{{"audio_id": "{audio}", "run": 1}}');
+"""
+
+
+@pytest.fixture
+def upgraded(empty: Engine) -> Iterator[SqlUnitOfWork]:
+    """A database of the first version with something of everything in it, brought to this one."""
+    with empty.connect() as connection:
+        command.upgrade(migrate.configuration(connection), "0001")
+        rows = OF_0001.format(audio=AUDIO, completed=COMPLETED, running=RUNNING, sha256="ab" * 32)
+        connection.exec_driver_sql(rows, execution_options={"no_parameters": True})
+        connection.commit()
+    migrate.upgrade(empty)
+    with SqlUnitOfWork(empty, TranscriptionJobs) as uow:
+        yield uow
+
+
+def test_a_recording_of_the_first_version_belongs_to_the_default_owner(upgraded: SqlUnitOfWork) -> None:
+    assert upgraded.audio.get(AUDIO).owner == DEFAULT_OWNER
+
+
+def test_a_completed_one_of_the_first_version_is_read_as_it_was(upgraded: SqlUnitOfWork) -> None:
+    found = upgraded.transcriptions.get(COMPLETED)
+    assert (found.owner, found.crashes, found.warnings) == (DEFAULT_OWNER, 0, ())
+    assert found.parameters == Parameters(priority=1, metadata={"case": "7"})
+    assert [(each.number, each.recognised_seconds, each.provider_request_id) for each in found.attempts] == [
+        (1, 1.5, None),
+        (2, 40.0, None),
+    ]
+    assert found.attempts[0].failure is not None
+    assert found.attempts[0].failure.provider_status == 503
+
+
+def test_coverage_that_was_not_measured_is_taken_for_complete(upgraded: SqlUnitOfWork) -> None:
+    found = upgraded.transcriptions.get(COMPLETED)
+    assert found.result is not None
+    assert found.result.coverage == Coverage(speech_seconds=41.5, transcribed_seconds=41.5)
+    assert upgraded.transcriptions.recent_real_time_factor() == pytest.approx(60 / 61.5)
+
+
+def test_a_running_one_of_the_first_version_can_be_gone_on_with(upgraded: SqlUnitOfWork) -> None:
+    found = upgraded.transcriptions.get(RUNNING, for_update=True)
+    (passage,) = upgraded.transcripts.passages(RUNNING)
+    assert (passage.span, passage.decoding) == (Span(0.5, 30.0), 0)
+    upgraded.transcripts.add_passage(RUNNING, replace(passage, decoding=1))
+    found.start(datetime(2026, 1, 2, tzinfo=UTC))
+    upgraded.transcriptions.save(found)
+    assert upgraded.transcriptions.unfinished() == (RUNNING,)
+
+
+def test_the_events_of_the_first_version_are_read_as_they_were(upgraded: SqlUnitOfWork) -> None:
+    queued, started, interrupted = upgraded.events.of(RUNNING)
+    assert isinstance(queued, TranscriptionQueued)
+    assert isinstance(started, TranscriptionStarted)
+    assert isinstance(interrupted, TranscriptionInterrupted)
+    assert (interrupted.audio_id, interrupted.run, interrupted.reason) == (AUDIO, 1, "worker_lost")

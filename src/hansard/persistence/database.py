@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from loguru import logger
-from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -53,6 +53,12 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
     event.listen(engine, "do_connect", _patiently(revive))
     event.listen(engine, "handle_error", _translate)
     return engine
+
+
+def ping(engine: Engine) -> None:
+    """Ask the server anything at all. Raises `StorageError` when it does not answer."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
 
 
 def without_password(url: str) -> str:
@@ -123,19 +129,25 @@ def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
 
 
 def _translate(context: ExceptionContext) -> None:
-    """A lost connection is the world's fault, anything else that the database refuses is ours and stays as it is."""
+    """What befalls a server (it is away, full, short of memory, read-only after a fail-over) may be over the next time;
+    anything else that it refuses is our fault and stays as it is.
+    """
+    error = context.original_exception
     if context.is_pre_ping:  # The pool replaces what it finds broken.
         return
-    if context.is_disconnect or _is_failed_connect(context):
+    if isinstance(error, psycopg.errors.DiskFull):
         raise StorageError(
-            "The database does not answer.",
+            "The disk of the database is full.",
+            code="database_full",
+            help="Make room on it: for the embedded database, in HANSARD_DATA_DIR.",
+        ) from error
+    is_away = context.is_disconnect or context.connection is None
+    if is_away or isinstance(error, psycopg.OperationalError | psycopg.errors.ReadOnlySqlTransaction):
+        raise StorageError(
+            "The database does not answer." if is_away else "The database cannot do its work now.",
             code="database_unavailable",
             help="It is tried again by itself. If it stays away, look at the server's log, and at `hansard doctor`.",
-        ) from context.original_exception
-
-
-def _is_failed_connect(context: ExceptionContext) -> bool:
-    return context.connection is None and isinstance(context.original_exception, psycopg.OperationalError)
+        ) from error
 
 
 def _to_json(value: object) -> str:

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from hansard.domain import events
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
+from hansard.domain.circuit import Circuit, CircuitState
+from hansard.domain.coverage import Coverage
 from hansard.domain.errors import Category, Failure
 from hansard.domain.events import Event
 from hansard.domain.speech import Span, Speech
@@ -29,12 +31,23 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     event.type: event
     for event in (
         events.AudioFileUploaded,
+        events.AudioFileDeleted,
+        events.AudioFileErased,
         events.TranscriptionQueued,
+        events.TranscriptionRetried,
         events.TranscriptionStarted,
         events.TranscriptionInterrupted,
+        events.EngineAttempted,
+        events.EngineFellBack,
         events.TranscriptionCompleted,
         events.TranscriptionFailed,
         events.TranscriptionCancelled,
+        events.TranscriptionDeleted,
+        events.EngineCircuitOpened,
+        events.EngineCircuitClosed,
+        events.EngineDisabled,
+        events.EngineEnabled,
+        events.CanaryRecognised,
     )
 }
 
@@ -55,6 +68,7 @@ def audio_to_row(audio: AudioFile) -> Row:
         "sample_rate_hz": audio.properties.sample_rate_hz,
         "duration_seconds": _number_or_none(audio.properties.duration_seconds),
         "uploaded_at": audio.uploaded_at,
+        "owner": audio.owner,
     }
 
 
@@ -72,6 +86,7 @@ def audio_from_row(row: Row) -> AudioFile:
             duration_seconds=row["duration_seconds"],
         ),
         uploaded_at=row["uploaded_at"].astimezone(UTC),
+        owner=row["owner"],
     )
 
 
@@ -83,16 +98,19 @@ def transcription_to_row(transcription: Transcription) -> Row:
         "id": transcription.id,
         "audio_id": transcription.audio_id,
         "status": transcription.status.value,
-        "parameters": _parameters_to_json(transcription.parameters),
+        "parameters": parameters_to_json(transcription.parameters),
         "created_at": transcription.created_at,
+        "owner": transcription.owner,
         "request_id": _storable_or_none(transcription.request_id),
         "run": transcription.run,
+        "crashes": transcription.crashes,
         "progress": transcription.progress,
         "activity": _storable_or_none(transcription.activity),
         "pipeline_run_id": transcription.pipeline_run_id,
         "started_at": transcription.started_at,
         "ended_at": transcription.ended_at,
         "attempts": [_attempt_to_json(attempt) for attempt in transcription.attempts],
+        "warnings": [storable(warning) for warning in transcription.warnings],
         "failure": None if transcription.failure is None else _failure_to_json(transcription.failure),
         "result": None if transcription.result is None else _result_to_json(transcription.result),
     }
@@ -105,22 +123,26 @@ def transcription_from_row(row: Row) -> Transcription:
         status=Status(row["status"]),
         parameters=_parameters_from_json(row["parameters"]),
         created_at=row["created_at"].astimezone(UTC),
+        owner=row["owner"],
         request_id=row["request_id"],
         run=row["run"],
+        crashes=row["crashes"],
         progress=row["progress"],
         activity=row["activity"],
         pipeline_run_id=row["pipeline_run_id"],
-        started_at=row["started_at"] and row["started_at"].astimezone(UTC),
-        ended_at=row["ended_at"] and row["ended_at"].astimezone(UTC),
+        started_at=_moment_or_none(row["started_at"]),
+        ended_at=_moment_or_none(row["ended_at"]),
         attempts=tuple(_attempt_from_json(attempt) for attempt in row["attempts"]),
+        warnings=tuple(row["warnings"]),
         failure=None if row["failure"] is None else _failure_from_json(row["failure"]),
         result=None if row["result"] is None else _result_from_json(row["result"]),
     )
 
 
-def _parameters_to_json(parameters: Parameters) -> Json:
+def parameters_to_json(parameters: Parameters) -> Json:
     return {
         "engine": storable(parameters.engine),
+        "fallback": parameters.fallback,
         "model": _storable_or_none(parameters.model),
         "language": _storable_or_none(parameters.language),
         "prompt": _storable_or_none(parameters.prompt),
@@ -133,6 +155,7 @@ def _parameters_to_json(parameters: Parameters) -> Json:
 def _parameters_from_json(data: Json) -> Parameters:
     return Parameters(
         engine=data["engine"],
+        fallback=data["fallback"],
         model=data["model"],
         language=data["language"],
         prompt=data["prompt"],
@@ -151,6 +174,7 @@ def _attempt_to_json(attempt: Attempt) -> Json:
         "ended_at": None if attempt.ended_at is None else attempt.ended_at.isoformat(),
         "outcome": attempt.outcome.value,
         "recognised_seconds": attempt.recognised_seconds,
+        "provider_request_id": _storable_or_none(attempt.provider_request_id),
         "failure": None if attempt.failure is None else _failure_to_json(attempt.failure),
     }
 
@@ -164,6 +188,7 @@ def _attempt_from_json(data: Json) -> Attempt:
         ended_at=None if data["ended_at"] is None else datetime.fromisoformat(data["ended_at"]),
         outcome=AttemptOutcome(data["outcome"]),
         recognised_seconds=data["recognised_seconds"],
+        provider_request_id=data["provider_request_id"],
         failure=None if data["failure"] is None else _failure_from_json(data["failure"]),
     )
 
@@ -203,6 +228,7 @@ def _result_to_json(result: Result) -> Json:
         "speech_seconds": result.speech_seconds,
         "word_count": result.word_count,
         "processing_seconds": result.processing_seconds,
+        "coverage": _coverage_to_json(result.coverage),
         "degraded_reasons": [storable(reason) for reason in result.degraded_reasons],
     }
 
@@ -216,7 +242,26 @@ def _result_from_json(data: Json) -> Result:
         speech_seconds=data["speech_seconds"],
         word_count=data["word_count"],
         processing_seconds=data["processing_seconds"],
+        coverage=_coverage_from_json(data["coverage"]),
         degraded_reasons=tuple(data["degraded_reasons"]),
+    )
+
+
+def _coverage_to_json(coverage: Coverage) -> Json:
+    return {
+        "speech_seconds": coverage.speech_seconds,
+        "transcribed_seconds": coverage.transcribed_seconds,
+        "gaps": _spans_to_json(coverage.gaps),
+        "dropped": [_segment_to_json(segment) for segment in coverage.dropped],
+    }
+
+
+def _coverage_from_json(data: Json) -> Coverage:
+    return Coverage(
+        speech_seconds=data["speech_seconds"],
+        transcribed_seconds=data["transcribed_seconds"],
+        gaps=_spans_from_json(data["gaps"]),
+        dropped=tuple(_segment_from_json(segment) for segment in data["dropped"]),
     )
 
 
@@ -227,17 +272,26 @@ def speech_to_row(transcription_id: UUID, speech: Speech) -> Row:
     return {
         "transcription_id": transcription_id,
         "audio_seconds": speech.audio_seconds,
-        "regions": [[region.start_seconds, region.end_seconds] for region in speech.regions],
+        "regions": _spans_to_json(speech.regions),
     }
 
 
 def speech_from_row(row: Row) -> Speech:
-    return Speech(audio_seconds=row["audio_seconds"], regions=tuple(Span(*region) for region in row["regions"]))
+    return Speech(audio_seconds=row["audio_seconds"], regions=_spans_from_json(row["regions"]))
+
+
+def _spans_to_json(spans: tuple[Span, ...]) -> list[list[float]]:
+    return [[span.start_seconds, span.end_seconds] for span in spans]
+
+
+def _spans_from_json(data: list[list[float]]) -> tuple[Span, ...]:
+    return tuple(Span(*span) for span in data)
 
 
 def passage_to_row(transcription_id: UUID, passage: RecognisedPassage) -> Row:
     return {
         "transcription_id": transcription_id,
+        "decoding": passage.decoding,
         "start_seconds": passage.span.start_seconds,
         "end_seconds": passage.span.end_seconds,
         "engine": storable(passage.engine),
@@ -252,6 +306,7 @@ def passage_from_row(row: Row) -> RecognisedPassage:
         engine=row["engine"],
         model=row["model"],
         segments=tuple(_segment_from_json(segment) for segment in row["segments"]),
+        decoding=row["decoding"],
     )
 
 
@@ -301,13 +356,46 @@ def _word_to_json(word: Word) -> list[Any]:
     return [storable(word.text), word.start_seconds, word.end_seconds, _number_or_none(word.probability)]
 
 
+# ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def circuit_to_row(circuit: Circuit) -> Row:
+    return {
+        "engine": circuit.engine,
+        "state": circuit.state.value,
+        "failures": circuit.failures,
+        "openings": circuit.openings,
+        "retry_at": circuit.retry_at,
+        "disabled": circuit.disabled,
+        "disabled_reason": _storable_or_none(circuit.disabled_reason),
+        "last_success_at": circuit.last_success_at,
+        "last_failure_at": circuit.last_failure_at,
+        "last_failure": None if circuit.last_failure is None else _failure_to_json(circuit.last_failure),
+    }
+
+
+def circuit_from_row(row: Row) -> Circuit:
+    return Circuit(
+        engine=row["engine"],
+        state=CircuitState(row["state"]),
+        failures=row["failures"],
+        openings=row["openings"],
+        retry_at=_moment_or_none(row["retry_at"]),
+        disabled=row["disabled"],
+        disabled_reason=row["disabled_reason"],
+        last_success_at=_moment_or_none(row["last_success_at"]),
+        last_failure_at=_moment_or_none(row["last_failure_at"]),
+        last_failure=None if row["last_failure"] is None else _failure_from_json(row["last_failure"]),
+    )
+
+
 # ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def event_to_row(event: Event) -> Row:
     return {
         "type": event.type,
-        "subject_id": event.subject_id,
+        "subject": storable(event.subject),
         "occurred_at": event.occurred_at,
         "data": {name: _fact_to_json(getattr(event, name)) for name in _facts(type(event))},
     }
@@ -317,11 +405,11 @@ def event_from_row(row: Row) -> Event:
     """Facts that a later version added are left out."""
     kind = EVENT_TYPES[row["type"]]
     facts = {name: _fact_from_json(name, row["data"][name]) for name in _facts(kind)}
-    return kind(subject_id=row["subject_id"], occurred_at=row["occurred_at"].astimezone(UTC), **facts)
+    return kind(subject=row["subject"], occurred_at=row["occurred_at"].astimezone(UTC), **facts)
 
 
 def _facts(kind: type[Event]) -> list[str]:
-    return [field.name for field in fields(kind) if field.name not in {"subject_id", "occurred_at"}]
+    return [field.name for field in fields(kind) if field.name not in {"subject", "occurred_at"}]
 
 
 def _fact_to_json(value: object) -> object:
@@ -330,6 +418,8 @@ def _fact_to_json(value: object) -> object:
             return str(value)
         case Failure():
             return _failure_to_json(value)
+        case datetime():
+            return value.isoformat()
         case str():
             return storable(value)
         case float():
@@ -343,7 +433,9 @@ def _fact_from_json(name: str, value: Any) -> object:  # noqa: ANN401 - JSON is 
         case "audio_id":
             return UUID(value)
         case "failure":
-            return _failure_from_json(value)
+            return None if value is None else _failure_from_json(value)
+        case "retry_at":
+            return datetime.fromisoformat(value)
         case _:
             return value
 
@@ -360,6 +452,10 @@ def storable(text: str) -> str:
 
 def _storable_or_none(text: str | None) -> str | None:
     return None if text is None else storable(text)
+
+
+def _moment_or_none(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
 
 
 def _number_or_none(number: float | None) -> float | None:

@@ -3,27 +3,47 @@
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, RowMapping, Select, Table, delete, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from hansard.application.ports import Page
-from hansard.domain.audio import AudioFile
+from hansard.application.ports import EventT, IdempotencyKey, Page
+from hansard.domain.audio import AudioFile, StoredObject
+from hansard.domain.circuit import Circuit
 from hansard.domain.errors import InvalidRequest, NotFound
 from hansard.domain.events import Event
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
-from hansard.domain.transcription import Status, Transcription
+from hansard.domain.transcription import Parameters, Status, Transcription
 from hansard.persistence import mapping, tables
 
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+_UNFINISHED = tuple(status.value for status in Status if not status.is_final)
+_RECENT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +53,22 @@ class SqlAudioRepository:
     def add(self, audio: AudioFile) -> None:
         self.connection.execute(insert(tables.audio_files), mapping.audio_to_row(audio))
 
-    def get(self, audio_id: UUID) -> AudioFile:
+    def get(self, audio_id: UUID, *, for_update: bool = False) -> AudioFile:
         query = select(tables.audio_files).where(tables.audio_files.c.id == audio_id)
-        row = self.connection.execute(query).mappings().one_or_none()
+        row = self.connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
         if row is None:
-            raise NotFound(f"There is no audio file {audio_id}.")
+            raise NotFound(f"There is no audio file {audio_id}.", help="GET /audio lists those there are.")
         return mapping.audio_from_row(row)
+
+    def delete(self, audio_id: UUID) -> None:
+        self.connection.execute(delete(tables.audio_files).where(tables.audio_files.c.id == audio_id))
+
+    def hold_bytes(self, stored: StoredObject) -> None:
+        _hold(self.connection, "bytes", stored.sha256)
+
+    def uses_bytes(self, stored: StoredObject) -> bool:
+        query = select(exists().where(tables.audio_files.c.sha256 == stored.sha256))
+        return self.connection.execute(query).scalar_one()
 
     def page(self, *, limit: int, cursor: str | None = None) -> Page[AudioFile]:
         table = tables.audio_files
@@ -68,6 +98,11 @@ class SqlTranscriptionRepository:
             raise _no_transcription(transcription.id)
         self._log_events(transcription)
 
+    def delete(self, transcription: Transcription) -> None:
+        table = tables.transcriptions
+        self.connection.execute(delete(table).where(table.c.id == transcription.id))
+        self._log_events(transcription)
+
     def page(
         self,
         *,
@@ -83,6 +118,47 @@ class SqlTranscriptionRepository:
         if audio_id is not None:
             query = query.where(table.c.audio_id == audio_id)
         return _page(self.connection, query, table.c.created_at, mapping.transcription_from_row, limit, cursor)
+
+    def of_audio(self, audio_id: UUID) -> tuple[Transcription, ...]:
+        table = tables.transcriptions
+        # In one order everywhere, so that two who lock the same rows don't wait for each other.
+        query = select(table).where(table.c.audio_id == audio_id).order_by(table.c.id).with_for_update()
+        return tuple(mapping.transcription_from_row(row) for row in self.connection.execute(query).mappings())
+
+    def in_flight(self, *, owner: str, sha256: str, parameters: Parameters) -> Transcription | None:
+        _hold(self.connection, "in flight", owner, sha256)
+        table = tables.transcriptions
+        query = (
+            select(table)
+            .join(tables.audio_files)
+            .where(
+                tables.audio_files.c.sha256 == sha256,
+                table.c.owner == owner,
+                table.c.status.in_(_UNFINISHED),
+                table.c.parameters == literal(mapping.parameters_to_json(parameters), tables.JSON),
+            )
+            .order_by(table.c.created_at, table.c.id)
+            .limit(1)
+        )
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else mapping.transcription_from_row(row)
+
+    def unfinished(self) -> tuple[UUID, ...]:
+        table = tables.transcriptions
+        query = select(table.c.id).where(table.c.status.in_(_UNFINISHED)).order_by(table.c.created_at, table.c.id)
+        return tuple(self.connection.execute(query).scalars())
+
+    def recent_real_time_factor(self) -> float | None:
+        table = tables.transcriptions
+        recent = (
+            select(table.c.result)
+            .where(table.c.status == Status.COMPLETED.value)
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
+            .limit(_RECENT)
+            .subquery()
+        )
+        seconds = [func.sum(recent.c.result[name].as_float()) for name in ("processing_seconds", "audio_seconds")]
+        return self.connection.execute(select(seconds[0] / func.nullif(seconds[1], 0.0))).scalar_one()
 
     def _log_events(self, transcription: Transcription) -> None:
         for event in transcription.pull_events():
@@ -105,17 +181,24 @@ class SqlTranscriptRepository:
 
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
         table = tables.passages
-        query = select(table).where(table.c.transcription_id == transcription_id).order_by(table.c.start_seconds)
+        query = (
+            select(table)
+            .where(table.c.transcription_id == transcription_id)
+            .order_by(table.c.start_seconds, table.c.end_seconds, table.c.decoding)
+        )
         return tuple(mapping.passage_from_row(row) for row in self.connection.execute(query).mappings())
 
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
         self._put(tables.transcripts, mapping.transcript_to_row(transcription_id, transcript))
-        table = tables.passages
-        self.connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
+        self.clear(transcription_id)
 
     def get(self, transcription_id: UUID) -> Transcript | None:
         row = self._one(tables.transcripts, transcription_id)
         return None if row is None else mapping.transcript_from_row(row)
+
+    def clear(self, transcription_id: UUID) -> None:
+        table = tables.passages
+        self.connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
 
     def _one(self, table: Table, transcription_id: UUID) -> RowMapping | None:
         query = select(table).where(table.c.transcription_id == transcription_id)
@@ -127,16 +210,102 @@ class SqlTranscriptRepository:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlCircuitRepository:
+    connection: Connection
+    events: "SqlEventLog"
+
+    def get(self, engine: str, *, for_update: bool = False) -> Circuit:
+        table = tables.circuits
+        query = select(table).where(table.c.engine == engine)
+        if for_update:
+            # There must be a row to lock.
+            self._insert(Circuit(engine=engine))
+            query = query.with_for_update()
+        row = self.connection.execute(query).mappings().one_or_none()
+        return Circuit(engine=engine) if row is None else mapping.circuit_from_row(row)
+
+    def save(self, circuit: Circuit) -> None:
+        self._insert(circuit)
+        table = tables.circuits
+        self.connection.execute(update(table).where(table.c.engine == circuit.engine), mapping.circuit_to_row(circuit))
+        for event in circuit.pull_events():
+            self.events.append(event)
+
+    def _insert(self, circuit: Circuit) -> None:
+        """Unless it is there."""
+        row = mapping.circuit_to_row(circuit)
+        self.connection.execute(upsert(tables.circuits).values(row).on_conflict_do_nothing())
+
+
+@dataclass(frozen=True, slots=True)
+class SqlIdempotencyRepository:
+    connection: Connection
+
+    def find(self, key: IdempotencyKey, *, since: datetime) -> UUID | None:
+        _hold(self.connection, "idempotency", key.owner, key.route, key.key)
+        table = tables.idempotency_keys
+        query = select(table).where(_is_key(key), table.c.made_at >= since)
+        row = self.connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        if row["request"] != key.request:
+            raise InvalidRequest(
+                "This Idempotency-Key was used for another request.",
+                code="idempotency_key_reused",
+                help="Send the same request with it, or a new key with this one.",
+            )
+        return row["made_id"]
+
+    def keep(self, key: IdempotencyKey, made_id: UUID, at: datetime) -> None:
+        table = tables.idempotency_keys
+        # One that has expired makes room.
+        self.connection.execute(delete(table).where(_is_key(key)))
+        row = {"owner": key.owner, "route": key.route, "key": key.key, "request": key.request}
+        self.connection.execute(insert(table), {**row, "made_id": made_id, "made_at": at})
+
+    def forget_before(self, moment: datetime) -> int:
+        table = tables.idempotency_keys
+        return self.connection.execute(delete(table).where(table.c.made_at < moment)).rowcount
+
+
+def _is_key(key: IdempotencyKey) -> ColumnElement[bool]:
+    table = tables.idempotency_keys
+    return and_(table.c.owner == key.owner, table.c.route == key.route, table.c.key == key.key)
+
+
+def _hold(connection: Connection, *names: str) -> None:
+    """Until the transaction ends, whoever wants to hold the same names waits."""
+    # NUL is in no name, so no two lists of names read the same.
+    name = "\0".join(names).encode().hex()
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+@dataclass(frozen=True, slots=True)
 class SqlEventLog:
     connection: Connection
+    _written: list[Event] = field(default_factory=list[Event])
 
     def append(self, event: Event) -> None:
         self.connection.execute(insert(tables.events), mapping.event_to_row(event))
+        self._written.append(event)
 
-    def of(self, subject_id: UUID) -> tuple[Event, ...]:
+    def pull_written(self) -> tuple[Event, ...]:
+        """The events appended since the last call."""
+        written = tuple(self._written)
+        self._written.clear()
+        return written
+
+    def of(self, subject: UUID | str) -> tuple[Event, ...]:
         table = tables.events
-        query = select(table).where(table.c.subject_id == subject_id).order_by(table.c.id)
+        query = select(table).where(table.c.subject == str(subject)).order_by(table.c.id)
         return tuple(mapping.event_from_row(row) for row in self.connection.execute(query).mappings())
+
+    def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
+        table = tables.events
+        is_wanted = and_(table.c.subject == str(subject), table.c.type == kind.type)
+        query = select(table).where(is_wanted).order_by(table.c.id.desc()).limit(1)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else cast("EventT", mapping.event_from_row(row))
 
 
 def _page(
@@ -180,4 +349,4 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
 
 
 def _no_transcription(transcription_id: UUID) -> NotFound:
-    return NotFound(f"There is no transcription {transcription_id}.")
+    return NotFound(f"There is no transcription {transcription_id}.", help="GET /transcriptions lists those there are.")

@@ -5,6 +5,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -46,7 +47,9 @@ audio_files = Table(
     Column("sample_rate_hz", Integer, nullable=False),
     Column("duration_seconds", NUMBER),
     Column("uploaded_at", MOMENT, nullable=False),
+    Column("owner", Text, nullable=False),
     Index(None, "uploaded_at", "id"),
+    Index(None, "sha256"),
 )
 
 transcriptions = Table(
@@ -57,14 +60,17 @@ transcriptions = Table(
     Column("status", Text, nullable=False),
     Column("parameters", JSON, nullable=False),
     Column("created_at", MOMENT, nullable=False),
+    Column("owner", Text, nullable=False),
     Column("request_id", Text),
     Column("run", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
     Column("progress", NUMBER, nullable=False),
     Column("activity", Text),
     Column("pipeline_run_id", Text),
     Column("started_at", MOMENT),
     Column("ended_at", MOMENT),
     Column("attempts", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
     Column("failure", JSON),
     Column("result", JSON),
     Index(None, "created_at", "id"),
@@ -84,6 +90,7 @@ passages = Table(
     "passages",
     metadata,
     Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("decoding", Integer, primary_key=True),
     Column("start_seconds", NUMBER, primary_key=True),
     Column("end_seconds", NUMBER, nullable=False),
     Column("engine", Text, nullable=False),
@@ -106,8 +113,35 @@ events = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=True),
     Column("type", Text, nullable=False),
     # No foreign key: what happened stays on record when its subject is deleted.
-    Column("subject_id", ID, nullable=False),
+    Column("subject", Text, nullable=False),
     Column("occurred_at", MOMENT, nullable=False),
     Column("data", JSON, nullable=False),
-    Index(None, "subject_id", "id"),
+    Index(None, "subject", "id"),
+)
+
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("engine", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("openings", Integer, nullable=False),
+    Column("retry_at", MOMENT),
+    Column("disabled", Boolean, nullable=False),
+    Column("disabled_reason", Text),
+    Column("last_success_at", MOMENT),
+    Column("last_failure_at", MOMENT),
+    Column("last_failure", JSON),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),
+    Column("made_id", ID, nullable=False),
+    Column("made_at", MOMENT, nullable=False),
+    Index(None, "made_at"),
 )

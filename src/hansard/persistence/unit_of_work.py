@@ -4,29 +4,44 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from loguru import logger
 from sqlalchemy import Connection, Engine
 
 from hansard.application.ports import JobQueue
+from hansard.domain.events import Event
 from hansard.persistence.repositories import (
     SqlAudioRepository,
+    SqlCircuitRepository,
     SqlEventLog,
+    SqlIdempotencyRepository,
     SqlTranscriptionRepository,
     SqlTranscriptRepository,
 )
 
 
 class SqlUnitOfWork:
-    """`job_queue` makes the queue that enqueues on the unit's own connection, so that a job commits with its row."""
+    """`job_queue` makes the queue that enqueues on the unit's own connection, so that a job commits with its row.
+
+    `tell` hears of each event once it is committed: for logs and metrics, which may miss one when a process dies.
+    """
 
     audio: SqlAudioRepository
     transcriptions: SqlTranscriptionRepository
     transcripts: SqlTranscriptRepository
+    circuits: SqlCircuitRepository
+    idempotency: SqlIdempotencyRepository
     events: SqlEventLog
     jobs: JobQueue
 
-    def __init__(self, engine: Engine, job_queue: Callable[[Connection], JobQueue]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        job_queue: Callable[[Connection], JobQueue],
+        tell: Callable[[Event], object] = lambda _: None,
+    ) -> None:
         self._engine = engine
         self._job_queue = job_queue
+        self._tell = tell
 
     def __enter__(self) -> Self:
         self._connection = self._engine.connect()
@@ -34,6 +49,8 @@ class SqlUnitOfWork:
         self.events = SqlEventLog(self._connection)
         self.transcriptions = SqlTranscriptionRepository(self._connection, self.events)
         self.transcripts = SqlTranscriptRepository(self._connection)
+        self.circuits = SqlCircuitRepository(self._connection, self.events)
+        self.idempotency = SqlIdempotencyRepository(self._connection)
         self.jobs = self._job_queue(self._connection)
         return self
 
@@ -44,3 +61,12 @@ class SqlUnitOfWork:
 
     def commit(self) -> None:
         self._connection.commit()
+        for event in self.events.pull_written():
+            self._tell_of(event)
+
+    def _tell_of(self, event: Event) -> None:
+        """What is committed is done, whatever becomes of the news of it."""
+        try:
+            self._tell(event)
+        except Exception:  # noqa: BLE001 - a log line or a number is missing, and nothing else
+            logger.opt(exception=True).bind(event=event.type).error("An event was committed, but could not be told of.")

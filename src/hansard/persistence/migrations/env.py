@@ -4,12 +4,12 @@ from alembic import context
 
 from hansard.persistence import tables
 
-QUEUE_PREFIX = "procrastinate_"
+QUEUE_PREFIXES = ("procrastinate_", "queue_")
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """The queue keeps its own tables in the same database."""
-    return kind != "table" or name is None or not name.startswith(QUEUE_PREFIX)
+    return kind != "table" or name is None or not name.startswith(QUEUE_PREFIXES)
 
 
 context.configure(
