@@ -1,19 +1,22 @@
 """OpenAI's transcription endpoint on the loopback interface, as far as an engine can tell.
 
 It checks what the API checks, in the API's words, and answers in the API's three shapes. `answer_with` puts another
-answer, or an accident, in front of the next request. Source of the shapes and messages: the API reference and what
-clients report of the live service (November 2026).
+answer, or an accident, in front of the next request; `Moods` are a whole bad day. Source of the shapes and messages:
+the API reference and what clients report of the live service (November 2026).
 """
 
 import io
 import json
+import select
+import sys
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from random import Random
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -87,8 +90,36 @@ def html(status: int, page: str = "<html><body>Bad Gateway</body></html>") -> An
     return Answer(status, page.encode(), {"content-type": "text/html"})
 
 
+@dataclass(frozen=True)
+class Silence:
+    """An accident: says `begun`, and then nothing more. `asked` is set when the request is there, `left` when the
+    client has closed the connection.
+    """
+
+    begun: bytes = b""
+    asked: Event = field(default_factory=Event)
+    left: Event = field(default_factory=Event)
+
+    def __call__(self, handler: BaseHTTPRequestHandler, closing: Event) -> None:
+        handler.close_connection = True
+        handler.wfile.write(self.begun)
+        self.asked.set()
+        while not (closing.is_set() or self.left.is_set()):
+            # A client that has asked has nothing more to say: all that can come is the end.
+            if select.select([handler.connection], [], [], 0.01)[0]:
+                self.left.set()
+
+
+def half_an_answer() -> Silence:
+    """With its request id, `req_half`, and the first words."""
+    return Silence(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: req_half\r\n"
+        b'content-length: 1000\r\n\r\n{"text": "Order'
+    )
+
+
 def never_answer(handler: BaseHTTPRequestHandler, closing: Event) -> None:
-    closing.wait()
+    Silence()(handler, closing)
 
 
 def drop_the_connection(handler: BaseHTTPRequestHandler, closing: Event) -> None:
@@ -96,22 +127,26 @@ def drop_the_connection(handler: BaseHTTPRequestHandler, closing: Event) -> None
 
 
 def break_off_in_the_middle(handler: BaseHTTPRequestHandler, closing: Event) -> None:
-    handler.send_response(200)
-    handler.send_header("content-type", "application/json")
-    handler.send_header("content-length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b'{"text": "Order')
+    handler.wfile.write(half_an_answer().begun)
     handler.close_connection = True
 
 
-class OpenAiServer:
-    """Use it as a context manager; `received` are the requests so far."""
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client may be killed in the middle of a request; the rest is told on standard error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
-    def __init__(self) -> None:
+
+class OpenAiServer:
+    """Use it as a context manager; `received` are the requests so far. `mood` is asked for each: None is a good one."""
+
+    def __init__(self, *, mood: Callable[[], Answer | Accident | None] = lambda: None) -> None:
         self.received: list[Received] = []
+        self._mood = mood
         self._next: deque[Answer | Accident] = deque()
         self._closing = Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     @property
@@ -161,7 +196,7 @@ class OpenAiServer:
             def do_POST(self) -> None:
                 received = _read(self)
                 server.received.append(received)
-                answer = server._next.popleft() if server._next else self._answer(received)
+                answer = server._next.popleft() if server._next else server._mood() or self._answer(received)
                 if isinstance(answer, Answer):
                     self._send(answer)
                 else:
@@ -202,8 +237,10 @@ def _read(handler: BaseHTTPRequestHandler) -> Received:
         fields.setdefault(part.field_name.decode(), []).append((part.value or b"").decode())
 
     headers = {name: handler.headers[name].encode() for name in ("Content-Type", "Content-Length")}
-    body = io.BytesIO(handler.rfile.read(int(handler.headers["Content-Length"])))
-    parse_form(headers, body, on_field, on_file)
+    body = handler.rfile.read(int(handler.headers["Content-Length"]))
+    if len(body) < int(handler.headers["Content-Length"]):
+        raise ConnectionAbortedError("the client left before it had sent everything")
+    parse_form(headers, io.BytesIO(body), on_field, on_file)
     ((file_name, file),) = files
     return Received(fields, file_name, file, handler.headers.get("Authorization"))
 
@@ -326,3 +363,41 @@ def _diarized(received: Received, seconds: float) -> dict[str, Any]:
         ],
         "usage": {"type": "duration", "seconds": round(seconds)},
     }
+
+
+# ── A bad day ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+MOODS: dict[str, tuple[int, Callable[[], Answer | Accident | None]]] = {
+    "fine": (10, lambda: None),
+    "rate limited": (3, lambda: refusal(429, "Rate limit reached for requests", code="rate_limit_exceeded")),
+    "rate limited, with Retry-After": (2, lambda: refusal(429, "Rate limit reached for requests", Retry_After="1")),
+    "broken": (3, lambda: refusal(500, "The server had an error processing your request.", type="server_error")),
+    "broken proxy": (2, lambda: html(502)),
+    "hanging": (2, Silence),
+    "hanging in the middle": (1, half_an_answer),
+    "connection dropped": (2, lambda: drop_the_connection),
+    "answer cut off": (2, lambda: break_off_in_the_middle),
+    "key refused": (1, wrong_key),
+}
+"""What a provider does on a bad day, each with how often: None is a good answer."""
+
+
+class Moods:
+    """Draws one of `MOODS` for each request, until it is `heal`ed; `shown` counts them."""
+
+    def __init__(self, seed: int) -> None:
+        self.shown: Counter[str] = Counter()
+        self._random = Random(seed)
+        self._lock = Lock()
+        self._weights = {name: weight for name, (weight, _) in MOODS.items()}
+
+    def __call__(self) -> Answer | Accident | None:
+        with self._lock:
+            (mood,) = self._random.choices(list(self._weights), list(self._weights.values()))
+            self.shown[mood] += 1
+        return MOODS[mood][1]()
+
+    def heal(self) -> None:
+        with self._lock:
+            self._weights = {"fine": 1}

@@ -1,15 +1,16 @@
 """What every `SpeechEngine` promises. To hold another engine to it, add it to `ENGINES`."""
 
 import wave
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from hansard.application.ports import EngineState, Recognition, SpeechEngine
+from hansard.application.ports import EngineCall, EngineState, Recognition, SpeechEngine
 from hansard.domain.audio import BYTES_PER_SECOND
-from hansard.domain.errors import EngineError, EngineRejected
+from hansard.domain.errors import EngineError, EngineRejected, EngineStopped
 from hansard.domain.transcript import Segment
 from hansard.engines.mock import MockEngine
 from hansard.engines.pocketsphinx import PocketSphinxEngine
@@ -44,6 +45,9 @@ ENGINES: dict[str, Callable[[Path], SpeechEngine]] = {
     "whisper": lambda directory: whisper(directory, batch_size=1),
     "whisper-batched": lambda directory: whisper(directory, batch_size=2),
 }
+
+PROVIDERS = {"openai"}
+"""Engines that ask somebody else."""
 
 # For each engine that is choosy, a request it cannot honour.
 IMPOSSIBLE: dict[str, Recognition] = {
@@ -132,6 +136,55 @@ def test_threads_may_share_it(engine: SpeechEngine, speech: bytes) -> None:
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: list(engine.recognise(speech, Recognition())), range(3)))
     assert all(answers)
+
+
+# ── Stopping ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def what_is_said(segments: Iterator[Segment]) -> list[Segment]:
+    """Up to the end, or until the engine says that it was stopped."""
+    said = []
+    with suppress(EngineStopped):
+        said.extend(segments)
+    return said
+
+
+def test_a_call_stopped_before_it_began_says_nothing(engine: SpeechEngine, speech: bytes) -> None:
+    call = EngineCall()
+    call.stop.set()
+    assert what_is_said(engine.recognise(speech, Recognition(), call)) == []
+    assert call.request_ids == []
+
+
+def test_a_call_stopped_half_way_says_no_more(engine: SpeechEngine, speech: bytes) -> None:
+    call = EngineCall()
+    segments = engine.recognise(speech, Recognition(), call)
+    next(segments)
+    call.stop.set()
+    assert what_is_said(segments) == []
+
+
+@pytest.mark.parametrize("after_seconds", [0.0, 0.01, 0.05])
+def test_a_call_stopped_from_another_thread_ends_and_the_next_one_works(
+    engine: SpeechEngine, speech: bytes, after_seconds: float
+) -> None:
+    call = EngineCall()
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(what_is_said, engine.recognise(speech, Recognition(), call))
+        wait([said], after_seconds)
+        call.stop.set()
+        said.result()
+    assert list(engine.recognise(speech, Recognition(), EngineCall()))
+
+
+def test_a_call_tells_the_providers_request_ids(engine: SpeechEngine, speech: bytes) -> None:
+    call = EngineCall()
+    assert list(engine.recognise(speech, Recognition(), call))
+    assert len(call.request_ids) == (engine.name in PROVIDERS)
+    assert all(call.request_ids)
+
+
+# ── Refusing ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=IMPOSSIBLE)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from hansard.domain.errors import EngineCrashed, EngineFailed, EngineTimedOut
+from hansard.domain.errors import EngineCrashed, EngineFailed, EngineStopped, EngineTimedOut
 from hansard.engines.child import ChildProcess
 
 PARENT = """
@@ -27,13 +28,14 @@ for reply in child.stream(-1):
 
 
 class CountDown:
-    """Counts down to one; fails at 13, and says nothing for ever at a negative number."""
+    """Counts down to one; fails at 13. Of a negative number it says the first, and then nothing for ever."""
 
     def __call__(self, start: int) -> Iterator[int]:
         if start == 13:
             raise ValueError("not thirteen")
-        while start < 0:
-            time.sleep(1)
+        if start < 0:
+            yield start
+            threading.Event().wait()
         yield from range(start, 0, -1)
 
 
@@ -98,6 +100,40 @@ def test_a_worker_that_cannot_be_built_says_why() -> None:
 def test_silence_is_ended_when_patience_is(child: ChildProcess[int, int]) -> None:
     with pytest.raises(EngineTimedOut):
         list(child.stream(-1, patience_seconds=0.01))
+    assert child.pid is None
+
+
+def test_a_stream_that_is_stopped_kills_the_child_at_its_work(child: ChildProcess[int, int]) -> None:
+    stop = threading.Event()
+    endless = child.stream(-1, stop=stop)
+    next(endless)
+    process = psutil.Process(child.pid)
+    stop.set()
+    with pytest.raises(EngineStopped):
+        next(endless)
+    assert not is_alive(process)
+    assert list(child.stream(2)) == [2, 1]
+
+
+def test_a_stream_that_waits_for_its_turn_can_be_stopped(child: ChildProcess[int, int]) -> None:
+    endless = child.stream(-1)
+    next(endless)
+    pid = child.pid
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: list(child.stream(3, stop=stop)))
+        stop.set()
+        with pytest.raises(EngineStopped):
+            waiting.result()
+    assert child.pid == pid  # the one at work is let be
+    endless.close()
+
+
+def test_a_stream_stopped_beforehand_starts_nothing(child: ChildProcess[int, int]) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(EngineStopped):
+        list(child.stream(1, stop=stop))
     assert child.pid is None
 
 

@@ -1,14 +1,19 @@
 """The engine over real HTTP, against a server that behaves as OpenAI's does."""
 
 import math
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from email.utils import formatdate
 
 import numpy as np
+import psutil
 import pytest
 
-from hansard.application.choose_engine import ChooseEngine
-from hansard.application.ports import EngineState, Recognition
+from hansard.application.engine_chain import EngineChain
+from hansard.application.ports import EngineCall, EngineState, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     Category,
@@ -17,21 +22,25 @@ from hansard.domain.errors import (
     EngineNotAuthenticated,
     EngineRateLimited,
     EngineRejected,
+    EngineStopped,
     EngineTimedOut,
     EngineUnavailable,
 )
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import Segment, Word
 from hansard.domain.transcription import Status
+from hansard.engines.openai import OpenAiEngine
 from tests.openai_server import (
     API_KEY,
     LOGPROB,
     Accident,
     Answer,
     OpenAiServer,
+    Silence,
     as_json,
     break_off_in_the_middle,
     drop_the_connection,
+    half_an_answer,
     html,
     never_answer,
     refusal,
@@ -130,14 +139,6 @@ def test_a_passage_too_short_for_the_api_is_filled_with_silence(server: OpenAiSe
     segments = recognise(server, seconds=0.06)
     assert server.received[0].pcm == noise(0.06).ljust(3200, b"\0")
     assert segments[-1].end_seconds == 0.06
-
-
-def test_a_passage_over_the_apis_size_is_not_sent(server: OpenAiServer) -> None:
-    loud = np.random.default_rng(7).integers(-32768, 32767, 16_000 * 800, dtype="<i2").tobytes()
-    with pytest.raises(EngineRejected) as caught:
-        list(server.engine().recognise(loud, Recognition()))
-    assert caught.value.failure.code == "passage_too_large"
-    assert server.received == []
 
 
 def test_a_planned_passage_never_comes_near_the_apis_limits(server: OpenAiServer) -> None:
@@ -299,6 +300,16 @@ def test_openai_itself_has_known_models_only(server: OpenAiServer) -> None:
     assert "whisper-1, gpt-transcribe" in (caught.value.failure.help or "")
 
 
+def test_a_model_of_the_settings_that_openai_does_not_have_is_told_at_once(server: OpenAiServer) -> None:
+    engine = server.engine(base_url=None, model="parrot-1")
+    assert engine.status().state is EngineState.UNAVAILABLE
+    assert engine.status(Recognition(model="whisper-1")).state is EngineState.READY
+    with pytest.raises(EngineUnavailable) as caught:
+        engine.model_for(Recognition())
+    assert caught.value.failure.code == "model_not_found"
+    assert "HANSARD_OPENAI_MODEL" in (caught.value.failure.help or "")
+
+
 def test_another_server_may_have_models_of_any_name(server: OpenAiServer) -> None:
     server.answer_with(as_json({"text": "Hm.", "segments": [{"start": 0, "end": 1, "text": "Hm."}]}))
     assert recognise(server, model="Systran/faster-whisper-base")[0].text == "Hm."
@@ -320,10 +331,10 @@ def test_the_diarizing_model_refuses_a_prompt_rather_than_ignore_it(server: Open
     [
         (refusal(400, "Invalid file format."), EngineRejected, "engine_rejected"),
         (refusal(403, "Project may not use it."), EngineNotAuthenticated, "engine_not_authenticated"),
-        (refusal(404, "No such model.", code="model_not_found"), EngineRejected, "model_not_found"),
+        (refusal(404, "No such model.", code="model_not_found"), EngineUnavailable, "model_not_found"),
         (refusal(408, "Request timeout."), EngineTimedOut, "engine_timed_out"),
         (refusal(409, "Conflict."), EngineFailed, "engine_failed"),
-        (refusal(413, "Maximum content size limit exceeded."), EngineRejected, "audio_too_large"),
+        (refusal(413, "Maximum content size limit exceeded."), EngineUnavailable, "passage_too_large"),
         (refusal(415, "Unsupported media type."), EngineRejected, "engine_rejected"),
         (as_json({"detail": "Not a language."}, status=422), EngineRejected, "engine_rejected"),
         (refusal(429, "Slow down.", code="rate_limit_exceeded"), EngineRateLimited, "engine_rate_limited"),
@@ -342,6 +353,19 @@ def test_each_status_is_told_apart_by_what_to_do(
     assert error.failure.code == code
     assert (error.failure.engine, error.failure.provider_status) == ("openai", answer.status)
     assert error.failure.provider_request_id == "req_1"
+
+
+def test_a_model_that_the_request_named_is_the_callers_to_put_right(server: OpenAiServer) -> None:
+    with pytest.raises(EngineRejected) as caught:
+        recognise(server, model="parrot-1")
+    assert (caught.value.failure.code, caught.value.failure.provider_status) == ("unknown_model", 404)
+
+
+def test_a_model_of_the_settings_is_the_operators_to_put_right(server: OpenAiServer) -> None:
+    with pytest.raises(EngineUnavailable) as caught:
+        recognise(server, engine={"model": "parrot-1"})
+    assert caught.value.failure.category is Category.CONFIGURATION
+    assert "HANSARD_OPENAI_MODEL" in (caught.value.failure.help or "")
 
 
 def test_the_servers_own_words_are_passed_on(server: OpenAiServer) -> None:
@@ -369,7 +393,21 @@ def test_no_money_is_not_a_rate_limit(server: OpenAiServer) -> None:
         ({"retry_after": "20"}, 20),
         ({"retry_after": formatdate(EASTER_NOON + 90, usegmt=True), "date": formatdate(EASTER_NOON, usegmt=True)}, 90),
         ({"retry_after": formatdate(EASTER_NOON - 90, usegmt=True), "date": formatdate(EASTER_NOON, usegmt=True)}, 0),
+        ({"retry_after": "0"}, 0),
+        ({"retry_after": "1.5"}, 1.5),
+        ({"retry_after_ms": "1500", "retry_after": "2"}, 1.5),
+        ({"retry_after_ms": "soon", "retry_after": "2"}, 2),
         ({"retry_after": "soon"}, None),
+        ({"retry_after": "-20"}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": "inf"}, None),
+        ({"retry_after": "9" * 400}, None),
+        ({"retry_after": "86400"}, 86_400),
+        ({"retry_after": "86401"}, None),
+        ({"retry_after": "Sun, 05 Apr 2099 12:00:00 GMT"}, None),
+        ({"retry_after": "Sun, 05 Apr 99999999 12:00:00 GMT"}, None),
+        ({"retry_after": "Sun, 05 Apr 2026 12:00:00 +" + "9" * 400}, None),
+        ({"retry_after": formatdate(EASTER_NOON, usegmt=True), "date": "noon"}, None),
         ({}, None),
     ],
 )
@@ -407,6 +445,38 @@ def test_a_lost_connection_is_worth_another_try(server: OpenAiServer, accident: 
     error = error_after(server, accident)
     assert isinstance(error, EngineFailed)
     assert (error.failure.code, error.failure.retryable) == ("connection_failed", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "request_ids"),
+    [
+        (as_json({"text": "Hm."}), ["req_1"]),
+        (as_json({"text": None}), ["req_1"]),
+        (refusal(500, "The server had an error."), ["req_1"]),
+        (wrong_key(), ["req_1"]),
+        (break_off_in_the_middle, ["req_half"]),
+        (drop_the_connection, []),
+    ],
+)
+def test_the_request_id_is_told_however_it_ends(
+    server: OpenAiServer, answer: Answer | Accident, request_ids: list[str]
+) -> None:
+    server.answer_with(answer)
+    call = EngineCall()
+    failure = None
+    try:
+        list(server.engine().recognise(noise(1), Recognition(), call))
+    except EngineError as error:
+        failure = error.failure
+    assert call.request_ids == request_ids
+    assert failure is None or failure.provider_request_id == next(iter(request_ids), None)
+
+
+def test_each_request_of_a_call_is_told(server: OpenAiServer) -> None:
+    engine, call = server.engine(), EngineCall()
+    for _ in range(2):
+        list(engine.recognise(noise(1), Recognition(), call))
+    assert call.request_ids == ["req_1", "req_2"]
 
 
 def test_nobody_at_that_address_says_where_it_looked() -> None:
@@ -454,6 +524,89 @@ def test_a_bad_answers_words_stay_out_of_the_errors_chain(server: OpenAiServer) 
     assert "secret" not in str(error.__cause__)
 
 
+# ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def begin(pool: ThreadPoolExecutor, engine: OpenAiEngine, call: EngineCall) -> "Future[list[Segment]]":
+    return pool.submit(list, engine.recognise(noise(1), Recognition(), call))
+
+
+@pytest.mark.parametrize(("silence", "request_ids"), [(Silence, []), (half_an_answer, ["req_half"])])
+def test_a_call_wanted_no_more_is_given_up_and_its_connection_closed(
+    server: OpenAiServer, pool: ThreadPoolExecutor, silence: Callable[[], Silence], request_ids: list[str]
+) -> None:
+    silent, engine, call = silence(), server.engine(), EngineCall()
+    server.answer_with(silent)
+    asked = begin(pool, engine, call)
+    assert silent.asked.wait(10)
+    while call.request_ids != request_ids:
+        time.sleep(0.001)
+    call.stop.set()
+    with pytest.raises(EngineStopped):
+        asked.result()
+    assert silent.left.wait(10)
+    assert list(engine.recognise(noise(1), Recognition()))
+
+
+def test_a_connection_that_does_not_come_about_is_given_up(server: OpenAiServer, pool: ThreadPoolExecutor) -> None:
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        fill_the_backlog(deaf, stack)
+        call = EngineCall()
+        engine = server.engine(base_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v1")
+        asked = begin(pool, engine, call)
+        while not is_knocking_at(deaf):
+            time.sleep(0.01)
+        call.stop.set()
+        with pytest.raises(EngineStopped):
+            asked.result()
+
+
+def fill_the_backlog(deaf: socket.socket, stack: ExitStack) -> None:
+    """Until the system leaves the next one without an answer."""
+    while True:
+        knocking = stack.enter_context(socket.socket())
+        knocking.settimeout(0.2)
+        try:
+            knocking.connect(deaf.getsockname())
+        except TimeoutError:
+            knocking.close()
+            return
+
+
+def is_knocking_at(deaf: socket.socket) -> bool:
+    ours = psutil.Process().net_connections("tcp4")
+    return any(one.status == psutil.CONN_SYN_SENT and one.raddr == deaf.getsockname() for one in ours)
+
+
+def test_a_call_given_up_does_not_disturb_the_others(server: OpenAiServer, pool: ThreadPoolExecutor) -> None:
+    silences, calls, engine = [Silence() for _ in range(3)], [EngineCall() for _ in range(3)], server.engine()
+    server.answer_with(*silences)
+    asked = [begin(pool, engine, call) for call in calls]
+    assert all(silent.asked.wait(10) for silent in silences)
+    calls[1].stop.set()
+    with pytest.raises(EngineStopped):
+        asked[1].result()
+    assert list(engine.recognise(noise(1), Recognition()))
+    assert [answer.done() for answer in asked] == [False, True, False]
+    for call in calls:
+        call.stop.set()
+
+
+def test_a_call_stopped_beforehand_sends_nothing(server: OpenAiServer) -> None:
+    call = EngineCall()
+    call.stop.set()
+    with pytest.raises(EngineStopped):
+        list(server.engine().recognise(noise(1), Recognition(), call))
+    assert server.received == []
+
+
 # ── Through the use case ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -489,7 +642,7 @@ def test_the_provider_is_tried_again_when_it_said_and_the_record_tells_so(server
     server.answer_with(refusal(429, "Slow down.", retry_after="30"))
     done = shop.transcribe(shop.submitted(speech(2)).id)
     assert done.status is Status.COMPLETED
-    assert shop.clock.slept == [30]
+    assert sum(shop.clock.slept) == 30
     failure = done.attempts[0].failure
     assert failure is not None
     assert (failure.code, failure.provider_status, failure.provider_request_id) == ("engine_rate_limited", 429, "req_1")
@@ -502,8 +655,8 @@ def test_the_language_heard_first_is_asked_for_afterwards(server: OpenAiServer) 
     assert [received.field("language") for received in server.received] == [None, "en"]
 
 
-def test_auto_leaves_out_an_engine_without_a_key(server: OpenAiServer) -> None:
-    shop = Workshop()
-    engines = {"openai": server.engine(api_key=None), "fake": shop.engine}
-    choose = ChooseEngine(engines, ("openai", "fake"), shop.clock.sleep)
-    assert choose("auto", Recognition(), on_wait=[].append).name == "fake"
+def test_an_engine_without_a_key_is_passed_over(server: OpenAiServer) -> None:
+    engine = server.engine(api_key=None)
+    chain = EngineChain({engine.name: engine}, (engine.name,))
+    with pytest.raises(EngineUnavailable, match="no API key"):
+        chain.require_ready(engine, Recognition(), on_wait=[].append, wait=[].append)

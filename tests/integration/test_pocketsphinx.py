@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hansard.application.ports import Recognition
+from hansard.application.ports import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
-from hansard.domain.errors import EngineCrashed, EngineRejected
+from hansard.domain.errors import EngineCrashed, EngineRejected, EngineStopped
 from hansard.engines.pocketsphinx import PocketSphinxEngine, written
 
 WORDS = "one two three four five"
@@ -88,6 +88,16 @@ def test_other_models_are_refused(engine: PocketSphinxEngine) -> None:
     with pytest.raises(EngineRejected) as refused:
         engine.model_for(Recognition(model="whisper-1"))
     assert refused.value.failure.code == "unknown_model"
+
+
+def test_a_long_passage_is_given_up_when_it_is_wanted_no_more(engine: PocketSphinxEngine, five: bytes) -> None:
+    call = EngineCall()
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(list, engine.recognise(100 * five, Recognition(), call))
+        call.stop.set()
+        with pytest.raises(EngineStopped):
+            heard.result()
+    assert text(engine, five) == WORDS
 
 
 def test_a_decoder_killed_at_work_is_a_crash_and_the_next_call_works(engine: PocketSphinxEngine, five: bytes) -> None:

@@ -1,6 +1,7 @@
 """Whisper through the real loader and the real decoder, on a tiny model that the tests make themselves."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 from faster_whisper.utils import _MODELS
 from loguru import logger
 
-from hansard.application.ports import EngineState, Recognition
-from hansard.domain.errors import EngineError, EngineRejected, EngineUnavailable
+from hansard.application.ports import EngineCall, EngineState, Recognition
+from hansard.domain.errors import EngineError, EngineRejected, EngineStopped, EngineUnavailable
 from hansard.engines.whisper import WhisperEngine
 from hansard.engines.whisper_models import REPOSITORIES, WhisperModels
 from tests.tiny_whisper import SENTENCES, TEXT, build_tiny_whisper
@@ -25,9 +26,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_whisper(tmp_path_factory.mktemp("whisper") / "tiny")
 
 
-def whisper(model: Path | str | None, *, device: str = "cpu", compute_type: str = "default", batch_size: int = 1):
+def whisper(
+    model: Path | str | None,
+    *,
+    models: WhisperModels | None = None,
+    device: str = "cpu",
+    compute_type: str = "default",
+    batch_size: int = 1,
+):
     return WhisperEngine(
-        WhisperModels(Path("/nonexistent"), offline=True, hub_cache=Path("/nonexistent")),
+        models or WhisperModels(Path("/nonexistent"), offline=True, hub_cache=Path("/nonexistent")),
         model=None if model is None else str(model),
         device=device,
         compute_type=compute_type,
@@ -121,6 +129,67 @@ def test_the_log_never_holds_what_was_said(tiny: Path, log: list[str]) -> None:
     assert not [line for line in log if "record is true" in line or "secret" in line]
 
 
+def test_a_stopped_call_ends_before_the_next_window(engine: WhisperEngine) -> None:
+    call = EngineCall()
+    segments = engine.recognise(bytes(90 * 32_000), Recognition(), call)
+    next(segments)
+    call.stop.set()
+    with pytest.raises(EngineStopped):
+        next(segments)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_call_that_is_left_to_itself_is_in_nobodys_way(tiny: Path, batch_size: int) -> None:
+    engine = whisper(tiny, batch_size=batch_size)
+    call = EngineCall()
+    with ThreadPoolExecutor(1) as pool:
+        abandoned = pool.submit(list, engine.recognise(bytes(600 * 32_000), Recognition(), call))
+        assert text(engine, FIVE_SECONDS) == TEXT  # both at work
+        call.stop.set()
+        assert text(engine, FIVE_SECONDS) == TEXT  # one at work, one on its way out
+        with pytest.raises(EngineStopped):
+            abandoned.result()
+
+
+def test_a_call_stopped_beforehand_loads_no_model(tiny: Path, log: list[str]) -> None:
+    call = EngineCall()
+    call.stop.set()
+    with pytest.raises(EngineStopped):
+        list(whisper(tiny).recognise(FIVE_SECONDS, Recognition(), call))
+    assert log == []
+
+
+class SlowDisk(WhisperModels):
+    """Each model is found at once to be there, and then takes until `loaded` to be read."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent"), offline=True, hub_cache=Path("/nonexistent"))
+        self.loading, self.loaded = threading.Event(), threading.Event()
+        self._found = threading.local()
+
+    def locate(self, name: str) -> Path | None:
+        if getattr(self._found, "once", False):
+            self.loading.set()
+            self.loaded.wait()
+        self._found.once = True
+        return super().locate(name)
+
+
+def test_a_call_that_waits_for_anothers_model_can_be_stopped(tiny: Path) -> None:
+    disk = SlowDisk()
+    engine = whisper(tiny, models=disk)
+    call = EngineCall()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(text, engine, FIVE_SECONDS)
+        disk.loading.wait()
+        second = pool.submit(list, engine.recognise(FIVE_SECONDS, Recognition(), call))
+        call.stop.set()
+        with pytest.raises(EngineStopped):
+            second.result()
+        disk.loaded.set()
+        assert first.result() == TEXT
+
+
 def test_another_model_may_be_asked_for(engine: WhisperEngine, tmp_path: Path) -> None:
     other = build_tiny_whisper(tmp_path / "other")
     request = Recognition(model=str(other))
@@ -148,6 +217,15 @@ def test_a_model_to_be_fetched_is_told_from_one_that_cannot_exist(engine: Whispe
     with pytest.raises(EngineError) as refused:
         engine.model_for(Recognition(model=model))
     assert refused.value.failure.code == code
+    assert type(refused.value) is {"unknown_model": EngineRejected, "model_not_found": EngineUnavailable}[code]
+
+
+@pytest.mark.parametrize("model", ["gigantic", "/root", "base", "org/name"])
+def test_a_model_of_the_settings_that_is_not_there_is_the_operators_to_put_right(model: str) -> None:
+    with pytest.raises(EngineUnavailable) as refused:
+        text(whisper(model), FIVE_SECONDS)
+    assert refused.value.failure.code == "model_not_found"
+    assert refused.value.failure.help
 
 
 @pytest.mark.parametrize(("device", "model"), [("cpu", "small"), ("cuda", "large-v3-turbo")])
@@ -197,6 +275,15 @@ def test_a_damaged_model_is_told_with_its_cure(tiny: Path, tmp_path: Path) -> No
         text(whisper(directory), FIVE_SECONDS)
     assert broken.value.failure.code == "model_broken"
     assert "hansard models pull" in (broken.value.failure.help or "")
+
+
+def test_a_damaged_tokenizer_is_a_damaged_model(tiny: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(tiny, tmp_path / "tiny"))
+    (directory / "tokenizer.json").write_bytes(b"\xff" * 1000)
+    for request in (Recognition(), Recognition(language="de")):
+        with pytest.raises(EngineUnavailable) as broken:
+            text(whisper(directory), FIVE_SECONDS, request)
+        assert broken.value.failure.code == "model_broken"
 
 
 def test_a_compute_type_the_device_lacks_is_told_with_its_cure(tiny: Path) -> None:

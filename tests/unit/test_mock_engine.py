@@ -1,14 +1,27 @@
 """The engine for tests: guarded, repeatable, and able to fail in every way there is."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+
 import pytest
 
-from hansard.application.ports import Recognition
+from hansard.application.ports import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
-from hansard.domain.errors import Category, ConfigurationError, EngineError, EngineRejected
+from hansard.domain.errors import Category, ConfigurationError, EngineError, EngineRejected, EngineStopped
 from hansard.engines.mock import FAILURES, MockEngine
 from tests.fakes import FakeClock
 
 THREE_SECONDS = bytes(3 * BYTES_PER_SECOND)
+
+
+def waiting(clock: FakeClock) -> MockEngine:
+    """Its time is the clock's."""
+
+    def wait(stop: Flag, seconds: float | None) -> bool:
+        clock.sleep(seconds or 0.0)
+        return stop.is_set()
+
+    return MockEngine(testing=True, wait=wait)
 
 
 def test_it_cannot_be_had_outside_tests() -> None:
@@ -24,17 +37,39 @@ def test_its_text_tells_how_much_it_heard() -> None:
 
 def test_the_slow_model_counts_the_seconds_in_real_time() -> None:
     clock = FakeClock()
-    segments = MockEngine(testing=True, sleep=clock.sleep).recognise(THREE_SECONDS, Recognition(model="slow"))
+    segments = waiting(clock).recognise(THREE_SECONDS, Recognition(model="slow"))
     assert [segment.text for segment in segments] == ["second 1", "second 2", "second 3"]
     assert clock.slept == [1.0, 1.0, 1.0]
 
 
 def test_the_slow_model_stops_when_nobody_listens_any_more() -> None:
     clock = FakeClock()
-    segments = MockEngine(testing=True, sleep=clock.sleep).recognise(THREE_SECONDS, Recognition(model="slow"))
+    segments = waiting(clock).recognise(THREE_SECONDS, Recognition(model="slow"))
     next(segments)
     del segments
     assert clock.slept == [1.0]
+
+
+def test_the_slow_model_stops_in_the_middle_of_a_second() -> None:
+    call = EngineCall()
+
+    def interrupted(stop: Flag, seconds: float | None) -> bool:
+        stop.set()
+        return True
+
+    segments = MockEngine(testing=True, wait=interrupted).recognise(THREE_SECONDS, Recognition(model="slow"), call)
+    with pytest.raises(EngineStopped):
+        next(segments)
+
+
+def test_the_hanging_model_says_nothing_until_it_is_stopped() -> None:
+    call = EngineCall()
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(list, MockEngine(testing=True).recognise(THREE_SECONDS, Recognition(model="hang"), call))
+        assert not hanging.done()
+        call.stop.set()
+        with pytest.raises(EngineStopped):
+            hanging.result()
 
 
 @pytest.mark.parametrize("model", FAILURES)

@@ -15,13 +15,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from enum import StrEnum
+from math import inf
 from multiprocessing.connection import Connection
+from threading import Event as Flag
 from typing import Any, Generic, TypeVar, cast
 
 from hansard.domain.errors import EngineCrashed, EngineFailed, EngineTimedOut
+from hansard.engines.stopping import NOTICE_SECONDS, go_on_unless, holding
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -56,18 +60,21 @@ class ChildProcess(Generic[Request, Reply]):
         """The child's process id, while there is one."""
         return self._running.process.pid if self._running is not None else None
 
-    def stream(self, request: Request, *, patience_seconds: float | None = None) -> Generator[Reply]:
+    def stream(
+        self, request: Request, *, patience_seconds: float | None = None, stop: Flag | None = None
+    ) -> Generator[Reply]:
         """The replies as they come; None waits for ever for each.
 
         A stream that isn't read to its end costs the child its life: that is what stops the work. Raises
-        `EngineCrashed` when the child dies, `EngineFailed` when the worker raises, and `EngineTimedOut` when
-        `patience_seconds` pass without a reply.
+        `EngineStopped` soon after `stop` is set, `EngineCrashed` when the child dies, `EngineFailed` when the worker
+        raises, and `EngineTimedOut` when `patience_seconds` pass without a reply.
         """
-        with self._lock:
+        stop = stop or Flag()
+        with holding(self._lock, stop, self._engine):
             running = self._running = self._running or self._start()
             finished = False
             try:
-                yield from self._replies(running, request, patience_seconds)
+                yield from self._replies(running, request, patience_seconds, stop)
                 finished = True
             except (EOFError, OSError) as error:
                 raise self._crashed(running) from error
@@ -85,20 +92,40 @@ class ChildProcess(Generic[Request, Reply]):
         try:
             return _Running(self._factory)
         except OSError as error:
-            message = f"No process could be started for the engine {self._engine}: {error.strerror}."
-            raise EngineFailed(message, engine=self._engine) from error
+            raise EngineFailed(
+                f"No process could be started for the engine {self._engine}: {error.strerror}.",
+                engine=self._engine,
+                help="Look for memory, or the number of processes allowed, running out on this machine.",
+            ) from error
 
-    def _replies(self, running: "_Running", request: Request, patience_seconds: float | None) -> Iterator[Reply]:
+    def _replies(
+        self, running: "_Running", request: Request, patience_seconds: float | None, stop: Flag
+    ) -> Iterator[Reply]:
         running.line.send(request)
         while True:
-            if not running.line.poll(patience_seconds):
-                raise EngineTimedOut(f"No sign of life for {patience_seconds} s.", engine=self._engine)
+            self._await(running.line, patience_seconds, stop)
             mark, content = cast("tuple[_Mark, Any]", running.line.recv())
             if mark is _Mark.END:
                 return
             if mark is _Mark.ERROR:
-                raise EngineFailed(f"The engine {self._engine} failed: {content}", engine=self._engine)
+                raise EngineFailed(
+                    f"The engine {self._engine} failed: {content}",
+                    engine=self._engine,
+                    help="Another engine may do. If it fails with every recording, install the dependencies anew.",
+                )
             yield content
+
+    def _await(self, line: Connection, patience_seconds: float | None, stop: Flag) -> None:
+        """Until there is a message."""
+        patient_until = inf if patience_seconds is None else time.monotonic() + patience_seconds
+        while not line.poll(min(NOTICE_SECONDS, max(0.0, patient_until - time.monotonic()))):
+            go_on_unless(stop, self._engine)
+            if time.monotonic() >= patient_until:
+                raise EngineTimedOut(
+                    f"The engine {self._engine} gave no sign of life for {patience_seconds:g} s.",
+                    engine=self._engine,
+                    help="Look for what keeps this machine busy, then ask again.",
+                )
 
     def _crashed(self, running: "_Running") -> EngineCrashed:
         status = running.process.wait()
@@ -118,14 +145,14 @@ class _Running:
         self.line = Connection(ours.detach())
         # -P keeps the working directory off the child's import path until it has been given ours.
         command = f"from {__name__} import serve; serve({theirs.fileno()})"
-        self.process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-P", "-c", command],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        theirs.close()
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-P", "-c", command],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         # Also at exit, so that nothing outlives a clean shutdown by even a moment.
         self.kill = weakref.finalize(self, _kill, self.process, self.line)
         self.line.send(sys.path)

@@ -198,7 +198,7 @@ class _Fetcher:
             yield from self._fetch(order)
         except RepositoryNotFoundError:
             reason = f"the model hub has no {order.repository}, or shows it to members only"
-            yield _Refusal("unknown_model", reason)
+            yield _Refusal("no_such_model", reason)
         except Exception as error:  # noqa: BLE001 - the client raises its own, the HTTP library's and the system's
             yield _refusal(error)
 
@@ -212,7 +212,7 @@ class _Fetcher:
         missing = [pattern for pattern in REQUIRED_FILES if not fnmatch.filter(sizes, pattern)]
         if missing:
             reason = f"{order.repository} is no Whisper model for CTranslate2: it has no {', '.join(missing)}"
-            yield _Refusal("unknown_model", reason)
+            yield _Refusal("no_such_model", reason)
             return
         total = sum(sizes[name] for pattern in WANTED_FILES for name in fnmatch.filter(sizes, pattern))
         destination = Path(order.destination)

@@ -7,14 +7,17 @@ models take differs; `_MODELS` says how. Every error is told apart by what to do
 Hotwords go where the model listens for them: `gpt-transcribe` has a field for keywords, the other models hear them
 at the end of the prompt, which is the part Whisper heeds most. `gpt-4o-transcribe-diarize` has neither and refuses.
 
+An answer may take minutes and by then be wanted no more. So the SDK's asynchronous client makes the call, on a loop in
+the `background`: there it can be given up at any moment, and the connection is closed.
+
 Source: OpenAI's API reference, "Create transcription", and its speech-to-text guide, as of November 2026.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from email.utils import mktime_tz, parsedate_tz
-from functools import cached_property
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -24,7 +27,7 @@ import numpy as np
 from loguru import logger
 from pydantic import ValidationError
 
-from hansard.application.ports import ANYTHING, EngineState, EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 from hansard.domain.errors import (
     EngineError,
@@ -37,7 +40,10 @@ from hansard.domain.errors import (
 )
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment
+from hansard.engines.background import Background
 from hansard.engines.openai_answers import Answer
+from hansard.engines.retry_after import retry_after_seconds
+from hansard.engines.stopping import go_on_unless
 
 if TYPE_CHECKING:
     import openai
@@ -99,28 +105,58 @@ class _Refusal:
     help: str | None = None
 
 
-_REFUSALS: Mapping[int, _Refusal] = MappingProxyType(
-    {
-        401: _Refusal(EngineNotAuthenticated, help="Check OPENAI_API_KEY."),
-        403: _Refusal(EngineNotAuthenticated, help="Give the key's project access to the model, or use another key."),
-        404: _Refusal(
-            EngineRejected,
-            code="model_not_found",
-            help="Name a model that the key may use; OPENAI_BASE_URL, where it is set, usually ends in /v1.",
-        ),
-        408: _Refusal(EngineTimedOut),
-        409: _Refusal(EngineFailed),
-        413: _Refusal(
-            EngineRejected, code="audio_too_large", help="The server takes less than OpenAI does: raise its limit."
-        ),
-        429: _Refusal(EngineRateLimited),
-    }
-)
 _OUT_OF_MONEY = _Refusal(
     EngineUnavailable, code="quota_exhausted", help="Add credit to the account at the provider, or raise its limit."
 )
 _OUT_OF_MONEY_CODES = frozenset({"insufficient_quota", "billing_not_active"})
-"""Also 429; but waiting fills no account."""
+"""Said with a 429; but waiting fills no account."""
+
+_ASK_LATER = "If it lasts, the provider's status page may tell more; ask again later, or for another engine."
+
+_OBJECTION = _Refusal(EngineRejected, help="Change what the message names, or ask for another engine or model.")
+
+_REFUSALS: Mapping[int, _Refusal] = MappingProxyType(
+    {
+        400: _OBJECTION,
+        401: _Refusal(EngineNotAuthenticated, help="Check OPENAI_API_KEY."),
+        402: _OUT_OF_MONEY,
+        403: _Refusal(EngineNotAuthenticated, help="Give the key's project access to the model, or use another key."),
+        404: _Refusal(
+            EngineRejected, code="unknown_model", help="Name a model that the service's key may use, or none."
+        ),
+        408: _Refusal(EngineTimedOut, help=_ASK_LATER),
+        409: _Refusal(EngineFailed, help=_ASK_LATER),
+        # Passages are cut by us, so their size is nobody's wish.
+        413: _Refusal(
+            EngineUnavailable,
+            code="passage_too_large",
+            help=f"The server, or a proxy before it, takes less than OpenAI does: let it take {MAX_UPLOAD_BYTES:,} bytes.",
+        ),
+        415: _OBJECTION,
+        422: _OBJECTION,
+        429: _Refusal(EngineRateLimited, help="Ask the provider for a higher limit, or run fewer workers."),
+    }
+)
+_BROKEN = _Refusal(EngineFailed, help=_ASK_LATER)
+"""Whatever begins with a 5."""
+
+_NOT_THE_API = _Refusal(
+    EngineUnavailable,
+    code="not_the_api",
+    help="Something else may answer in the API's place: check OPENAI_BASE_URL, where it is set, and the proxy.",
+)
+"""The rest: a redirection that leads nowhere, a method that is not allowed, a proxy that wants a password …"""
+
+_OUR_MODEL_NOT_FOUND = _Refusal(
+    EngineUnavailable,
+    code="model_not_found",
+    help="Set HANSARD_OPENAI_MODEL to a model that the key may use; OPENAI_BASE_URL, where it is set, usually ends in "
+    "/v1.",
+)
+"""Also 404, where the model is the one of our settings: whoever made the request can do nothing about it."""
+
+
+_SET_A_MODEL = f"Set HANSARD_OPENAI_MODEL to one of: {', '.join(_MODELS)}."
 
 
 class OpenAiEngine:
@@ -131,6 +167,7 @@ class OpenAiEngine:
     name = NAME
     limits = PASSAGE_LIMITS
     degraded_reason = None
+    models_in_memory = ()
 
     def __init__(
         self, *, api_key: str | None, base_url: str | None, model: str, timeout_seconds: float, offline: bool
@@ -141,24 +178,33 @@ class OpenAiEngine:
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._offline = offline
+        opening = partial(_client, self._api_key, base_url or OPENAI_URL, timeout_seconds)
+        self._background = Background(opening, engine=NAME)
 
-    def status(self, request: Recognition = ANYTHING) -> EngineStatus:  # noqa: ARG002 - the port's
+    def status(self, request: Recognition = ANYTHING) -> EngineStatus:
         if self._offline:
             return _unavailable("it is told to stay offline", "Unset HANSARD_OFFLINE, or use a local engine.")
         if not self._api_key:
             return _unavailable("no API key is set", "Set OPENAI_API_KEY; a server that wants none takes any word.")
         if not (self._api_key.isascii() and self._api_key.isprintable()):
             return _unavailable("the API key holds characters that no key has", "Set OPENAI_API_KEY anew.")
+        if self._base_url and not _is_web_address(self._base_url):
+            return _unavailable(
+                "OPENAI_BASE_URL is no web address", "Write it as http://host:port/v1, or unset it for OpenAI itself."
+            )
+        if request.model is None and not self._knows(self._model):
+            return _unavailable(f"there is no transcription model called {self._model!r}", _SET_A_MODEL)
         return EngineStatus(state=EngineState.READY, detail=f"{self._model} at {self._host}")
 
     def model_for(self, request: Recognition) -> str:
         model = request.model or self._model
-        if model not in _MODELS and self._base_url is None:
-            raise EngineRejected(
+        if not self._knows(model):
+            is_ours = request.model is None
+            raise (EngineUnavailable if is_ours else EngineRejected)(
                 f"OpenAI has no transcription model called {model!r}.",
                 engine=NAME,
-                code="unknown_model",
-                help=f"Use one of: {', '.join(_MODELS)}.",
+                code="model_not_found" if is_ours else "unknown_model",
+                help=_SET_A_MODEL if is_ours else f"Use one of: {', '.join(_MODELS)}.",
             )
         if not _dialect(model).takes_prompt and (request.prompt or request.hotwords):
             raise EngineRejected(
@@ -169,86 +215,85 @@ class OpenAiEngine:
             )
         return model
 
-    def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
+    def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
+        call = call or EngineCall()
+        go_on_unless(call.stop, NAME)
         model = self.model_for(request)
-        status = self.status()
+        status = self.status(request)
         if status.state is EngineState.UNAVAILABLE:
             raise EngineUnavailable(f"OpenAI cannot be used: {status.detail}.", engine=NAME, help=status.help)
         upload = _flac(pcm.ljust(SHORTEST_UPLOAD_BYTES, b"\0"))
-        if len(upload) > MAX_UPLOAD_BYTES:
-            raise EngineRejected("The passage is larger than the API takes.", engine=NAME, code="passage_too_large")
-        answer = self._ask(model, upload, request)
-        yield from answer.segments_within(len(pcm) / BYTES_PER_SECOND, request.language)
+        answer = self._ask(model, upload, request, call)
+        for segment in answer.segments_within(len(pcm) / BYTES_PER_SECOND, request.language):
+            go_on_unless(call.stop, NAME)
+            yield segment
 
-    @cached_property
-    def _client(self) -> "openai.OpenAI":
-        import openai  # noqa: PLC0415 - half a second and 14 MB, for those who have a key
-
-        return openai.OpenAI(
-            api_key=self._api_key,
-            base_url=self._base_url or OPENAI_URL,
-            timeout=openai.Timeout(self._timeout_seconds, connect=min(self._timeout_seconds, CONNECT_TIMEOUT_SECONDS)),
-            max_retries=0,  # Attempts are counted, recorded and spaced by the use case.
-        )
+    def _knows(self, model: str) -> bool:
+        return model in _MODELS or self._base_url is not None
 
     @property
     def _host(self) -> str:
-        url = self._base_url or OPENAI_URL
-        try:
-            return urlsplit(url).hostname or url
-        except ValueError:  # no URL at all, as the call itself will tell
-            return url
+        return urlsplit(self._base_url or OPENAI_URL).hostname or ""
 
-    def _ask(self, model: str, upload: bytes, request: Recognition) -> Answer:
+    def _ask(self, model: str, upload: bytes, request: Recognition, call: EngineCall) -> Answer:
         import openai  # noqa: PLC0415 - see `_client`
 
-        # Raw, because the SDK takes whatever comes back for a transcription.
-        create = cast("Callable[..., Any]", self._client.audio.transcriptions.with_raw_response.create)
+        form = {"file": ("passage.flac", upload, "audio/flac"), "model": model, **_options(model, request)}
         log = logger.bind(engine=NAME, model=model, host=self._host, upload_bytes=len(upload))
         log.debug("Sending a passage to the provider.")
+        known = len(call.request_ids)
         try:
-            raw = create(file=("passage.flac", upload, "audio/flac"), model=model, **_options(model, request))
-        except openai.OpenAIError as error:
-            raise self._translated(error) from error
-        request_id = raw.headers.get("x-request-id")
+            status, body = self._background.run(partial(_send, form=form, request_ids=call.request_ids), call.stop)
+        except (openai.OpenAIError, RuntimeError) as error:  # RuntimeErrors come of an interpreter that is ending
+            raise self._translated(error, request, _last(call.request_ids[known:])) from error
+        request_id = _last(call.request_ids[known:])
         log.bind(provider_request_id=request_id).debug("The provider answered.")
         try:
-            return Answer.model_validate_json(raw.text)
+            return Answer.model_validate_json(body)
         except ValidationError as error:
             raise EngineFailed(
                 f"{self._host} gave an answer that is no transcription.",
                 engine=NAME,
                 code="bad_answer",
                 help="A proxy may be answering in its place. OPENAI_BASE_URL, where it is set, usually ends in /v1.",
-                provider_status=raw.status_code,
+                provider_status=status,
                 provider_request_id=request_id,
             ) from error
 
-    def _translated(self, error: "openai.OpenAIError") -> EngineError:
+    def _translated(self, error: Exception, request: Recognition, request_id: str | None) -> EngineError:
         import openai  # noqa: PLC0415 - see `_client`
 
         if isinstance(error, openai.APIStatusError):
-            refusal = _refusal(error)
+            refusal = _refusal(error, request)
             return refusal.kind(
                 self._without_key(f"{self._host} answered {error.status_code}: {_said(error)}"),
                 engine=NAME,
                 code=refusal.code,
                 help=refusal.help,
                 provider_status=error.status_code,
-                provider_request_id=error.request_id,
-                retry_after_seconds=_retry_after_seconds(error),
+                provider_request_id=request_id,
+                retry_after_seconds=retry_after_seconds(error.response.headers),
             )
         if isinstance(error, openai.APITimeoutError):
             return EngineTimedOut(
                 f"{self._host} did not answer within {self._timeout_seconds:g} s.",
                 engine=NAME,
                 help="If it is only slow, raise HANSARD_OPENAI_TIMEOUT_SECONDS.",
+                provider_request_id=request_id,
+            )
+        if isinstance(error, openai.APIConnectionError):
+            return EngineFailed(
+                self._without_key(f"No connection to {self._host}: {error.__cause__ or error}"),
+                engine=NAME,
+                code="connection_failed",
+                help="Check the network, the proxy, the certificates and, where it is set, OPENAI_BASE_URL.",
+                provider_request_id=request_id,
             )
         return EngineFailed(
-            self._without_key(f"No connection to {self._host}: {error.__cause__ or error}".rstrip(".") + "."),
+            self._without_key(f"The call to {self._host} could not be made: {error}"),
             engine=NAME,
-            code="connection_failed",
-            help="Check the network, the proxy settings and, where it is set, OPENAI_BASE_URL.",
+            help=_ASK_LATER,
+            provider_request_id=request_id,
         )
 
     def _without_key(self, text: str) -> str:
@@ -256,8 +301,51 @@ class OpenAiEngine:
         return text.replace(self._api_key, "[key]") if is_secret else text
 
 
+_request_ids: ContextVar[list[str]] = ContextVar("_request_ids")
+"""Where the call that is under way keeps them."""
+
+
+def _client(api_key: str, base_url: str, timeout_seconds: float) -> "openai.AsyncOpenAI":
+    import openai  # noqa: PLC0415 - half a second and 14 MB, for those who have a key
+
+    return openai.AsyncOpenAI(
+        api_key=api_key,
+        base_url=base_url,
+        timeout=openai.Timeout(timeout_seconds, connect=min(timeout_seconds, CONNECT_TIMEOUT_SECONDS)),
+        max_retries=0,  # Attempts are counted, recorded and spaced by the use case.
+        http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [_note_request_id]}),
+    )
+
+
+async def _send(client: "openai.AsyncOpenAI", *, form: Mapping[str, object], request_ids: list[str]) -> tuple[int, str]:
+    """The status and the body of a good answer."""
+    _request_ids.set(request_ids)
+    # Raw, because the SDK takes whatever comes back for a transcription.
+    create = cast("Callable[..., Awaitable[Any]]", client.audio.transcriptions.with_raw_response.create)
+    raw = await create(**form)
+    return raw.status_code, raw.text
+
+
+async def _note_request_id(response: Any) -> None:  # noqa: ANN401 - a class of the SDK's own HTTP library
+    """Called when the headers are there: an answer that breaks off after them has its id, too."""
+    if request_id := response.headers.get("x-request-id"):
+        _request_ids.get().append(request_id)
+
+
+def _last(request_ids: list[str]) -> str | None:
+    return request_ids[-1] if request_ids else None
+
+
 def _unavailable(detail: str, help: str) -> EngineStatus:
     return EngineStatus(state=EngineState.UNAVAILABLE, detail=detail, help=help)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        return address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
 
 
 def _dialect(model: str) -> _Model:
@@ -291,31 +379,22 @@ def _flac(pcm: bytes) -> bytes:
     return file.getvalue()
 
 
-def _refusal(error: "openai.APIStatusError") -> _Refusal:
+def _refusal(error: "openai.APIStatusError", request: Recognition) -> _Refusal:
+    if error.status_code == 404 and request.model is None:
+        return _OUR_MODEL_NOT_FOUND
     if error.status_code == 429 and _OUT_OF_MONEY_CODES & {error.code, error.type}:
         return _OUT_OF_MONEY
-    otherwise = EngineFailed if error.status_code >= 500 else EngineRejected
-    return _REFUSALS.get(error.status_code, _Refusal(otherwise))
+    return _REFUSALS.get(error.status_code, _BROKEN if error.status_code >= 500 else _NOT_THE_API)
 
 
 def _said(error: "openai.APIStatusError") -> str:
     """The server's own words, where they are fit for people: proxies answer with pages of HTML."""
     if error.status_code == 401:
-        return "the API key was refused."  # The API's own words repeat a part of it.
+        return "the API key was refused"  # The API's own words repeat a part of it.
     match error.body:
         case {"message": str(words)} | {"detail": str(words)} | str(words) if words and not words.lstrip().startswith(
             "<"
         ):
             return words[:LONGEST_QUOTE]
         case _:
-            return f"{error.response.reason_phrase}."
-
-
-def _retry_after_seconds(error: "openai.APIStatusError") -> float | None:
-    """RFC 9110, 10.2.3: seconds, or a date. A date is held against the server's own clock, not ours."""
-    headers = error.response.headers
-    wish = headers.get("retry-after", "")
-    if wish.isdecimal():
-        return float(wish)
-    until, now = parsedate_tz(wish), parsedate_tz(headers.get("date", ""))
-    return max(0.0, float(mktime_tz(until) - mktime_tz(now))) if until and now else None
+            return error.response.reason_phrase or "it gave no reason"

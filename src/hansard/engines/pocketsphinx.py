@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from statistics import fmean
 from typing import Any
 
-from hansard.application.ports import ANYTHING, EngineState, EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineRejected
 from hansard.domain.speech import PassageLimits
@@ -46,6 +46,10 @@ class PocketSphinxEngine:
     def __init__(self) -> None:
         self.child: ChildProcess[bytes, Segment] = ChildProcess(Recogniser, engine=self.name)
 
+    @property
+    def models_in_memory(self) -> tuple[str, ...]:
+        return (MODEL,) if self.child.pid is not None else ()
+
     def status(self, request: Recognition = ANYTHING) -> EngineStatus:  # noqa: ARG002 - the port's
         if find_spec("pocketsphinx") is None:
             return EngineStatus(
@@ -72,10 +76,10 @@ class PocketSphinxEngine:
             )
         return MODEL
 
-    def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
+    def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
         self.model_for(request)
         # The segments of a passage come all at once anyway; a caller that stops between two must not hold the child.
-        yield from tuple(self.child.stream(pcm))
+        yield from tuple(self.child.stream(pcm, stop=call.stop if call else None))
 
 
 class Recogniser:

@@ -14,17 +14,19 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from loguru import logger
 
-from hansard.application.ports import ANYTHING, EngineStatus, Recognition
+from hansard.application.ports import ANYTHING, EngineCall, EngineStatus, Recognition
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment, Word
+from hansard.engines.stopping import go_on_unless, holding
 from hansard.engines.whisper_models import WhisperModels, repository_of
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class WhisperEngine:
     `model` is a name, a repository or a local directory; None chooses by the hardware. `device` is "auto", "cpu" or
     "cuda", `compute_type` CTranslate2's or "default". With `batch_size` above 1 so many windows are decoded at once.
     Of a prompt the last 200 tokens count, of hotwords the first 200; of both, 100 each.
+
+    A call that is stopped ends before its next window, or before the model is loaded: CTranslate2 offers no way into a
+    window, or a loading, that is under way. Whoever cannot wait so long may leave the thread to itself; it finishes
+    that window in vain, and meanwhile other threads' calls take turns with it on the model, as ever.
     """
 
     name = "whisper"
@@ -85,6 +91,11 @@ class WhisperEngine:
         self._loaded: tuple[str, WhisperModel] | None = None
 
     @property
+    def models_in_memory(self) -> tuple[str, ...]:
+        loaded = self._loaded
+        return (loaded[0],) if loaded else ()
+
+    @property
     def limits(self) -> PassageLimits:
         return PassageLimits(seconds=WINDOW_SECONDS * self._batch_size, pause_seconds=PAUSE_SECONDS)
 
@@ -105,19 +116,25 @@ class WhisperEngine:
             raise _unsupported_language(name, request)
         return name
 
-    def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
+    def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
+        stop = (call or EngineCall()).stop
         name = self.model_for(request)
         samples = _samples(pcm)
         if not samples.size:
             return
-        model = self._model(name)
+        model = self._model(name, stop)
         if not model.model.is_multilingual and _language(request) not in {None, "en"}:
             raise _unsupported_language(name, request)
         try:
             heard, info = self._transcribe(model, samples, request)
-            yield from _segments(heard, samples.size / SAMPLE_RATE_HZ, info.language)
+            yield from _segments(_until(stop, heard), samples.size / SAMPLE_RATE_HZ, info.language)
+        except EngineError:
+            raise
         except Exception as error:
-            raise _failure(error, EngineFailed(f"Whisper failed: {error}", engine=self.name)) from error
+            otherwise = EngineFailed(
+                f"Whisper failed: {error}", engine=self.name, help="Another model or another engine may do."
+            )
+            raise _failure(error, otherwise) from error
 
     def _transcribe(self, model: "WhisperModel", samples: Samples, request: Recognition) -> tuple[Iterable[Any], Any]:
         from faster_whisper import BatchedInferencePipeline  # noqa: PLC0415 - loaded with the model, not with us
@@ -141,11 +158,12 @@ class WhisperEngine:
             padded, **options, batch_size=self._batch_size, clip_timestamps=_windows(padded), without_timestamps=False
         )
 
-    def _model(self, name: str) -> "WhisperModel":
-        with self._loading:
+    def _model(self, name: str, stop: Flag) -> "WhisperModel":
+        with holding(self._loading, stop, self.name):
             if self._loaded is None or self._loaded[0] != name:
                 self._loaded = None  # two of them may be more than the memory holds
                 self._loaded = (name, self._load(name))
+            go_on_unless(stop, self.name)
             return self._loaded[1]
 
     def _load(self, name: str) -> "WhisperModel":
@@ -171,7 +189,8 @@ class WhisperEngine:
         return model
 
     def _not_here(self, name: str) -> EngineError:
-        if repository_of(name) is None:
+        # What a request names is the caller's to put right, what the settings name is the operator's.
+        if name != self.default_model and repository_of(name) is None:
             return EngineRejected(
                 f"There is no Whisper model {name!r} on this machine.",
                 engine=self.name,
@@ -206,6 +225,14 @@ class WhisperEngine:
 def _samples(pcm: bytes) -> Samples:
     """From -1 to 1."""
     return np.frombuffer(pcm, "<i2", len(pcm) // 2).astype(np.float32) / np.float32(32768)
+
+
+def _until(stop: Flag, heard: Iterable[Any]) -> Iterator[Any]:
+    """Looks at the flag each time before more is worked out. Raises `EngineStopped`."""
+    go_on_unless(stop, WhisperEngine.name)
+    for segment in heard:
+        yield segment
+        go_on_unless(stop, WhisperEngine.name)
 
 
 def _segments(heard: Iterable[Any], seconds: float, language: str) -> Iterator[Segment]:
@@ -265,7 +292,11 @@ def _understands(directory: Path, language: str) -> bool:
 @lru_cache
 def _languages(directory: Path) -> frozenset[str]:
     """The codes among the model's tokens; larger models know more."""
-    return frozenset(re.findall(r'"<\|([a-z]{2,3})\|>"', (directory / "tokenizer.json").read_text("utf-8")))
+    try:
+        tokens = (directory / "tokenizer.json").read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _broken(str(directory), error) from error
+    return frozenset(re.findall(r'"<\|([a-z]{2,3})\|>"', tokens))
 
 
 def _unsupported_language(name: str, request: Recognition) -> EngineRejected:
@@ -289,13 +320,13 @@ def _broken(name: str, error: Exception) -> EngineUnavailable:
 def _failure(error: Exception, otherwise: EngineError) -> EngineError:
     """CTranslate2 raises bare RuntimeErrors and ValueErrors: only their text tells them apart."""
     text = str(error)
-    if "out of memory" in text or isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or re.search(r"out of memory|allocate memory|ALLOC_FAILED", text):
         kind, code = EngineFailed, "out_of_memory"
         advice = "Use a smaller HANSARD_WHISPER_MODEL, or HANSARD_WHISPER_BATCH_SIZE=1."
     elif "compute type" in text:
         kind, code = EngineUnavailable, "compute_type_unsupported"
         advice = "Set HANSARD_WHISPER_COMPUTE_TYPE=default, or to a type this device has: int8, float32."
-    elif re.search(r"CUDA|libcu|unsupported device", text):
+    elif re.search(r"CUDA|cuBLAS|cuDNN|libcu|unsupported device", text):
         kind, code = EngineUnavailable, "device_unavailable"
         advice = "Set HANSARD_WHISPER_DEVICE=cpu, or install the CUDA libraries that CTranslate2 needs."
     else:

@@ -64,7 +64,7 @@ class _Obstacle:
 
     def help_for(self, name: str) -> str:
         match self.code:
-            case "unknown_model":
+            case "no_such_model":
                 return f"Name one of {', '.join(REPOSITORIES)}, a repository (`org/name`) or a local directory."
             case "model_incomplete":
                 return f"A model is a directory with {', '.join(REQUIRED_FILES)}, as `hansard models pull` fetches it."
@@ -201,7 +201,7 @@ class WhisperModels:
             lacks = ", ".join(missing_files(given))
             return _Obstacle("model_incomplete", f"{given} is not the directory of a Whisper model: it lacks {lacks}")
         if repository_of(name) is None:
-            return _Obstacle("unknown_model", f"there is no Whisper model {name!r}")
+            return _Obstacle("no_such_model", f"there is no Whisper model {name!r}")
         if self._offline:
             return _Obstacle(
                 "offline", f"the model {name} is not on this machine, and HANSARD_OFFLINE forbids a download"
