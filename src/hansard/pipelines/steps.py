@@ -1,35 +1,66 @@
-"""What every runner does around a step: say that it starts, run it, say what it measured."""
+"""What every runner does around a step: say that it starts, run it, say what it measured, note how it ended."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from loguru import logger
 
 from hansard.application.transcribe import Steps
+from hansard.domain.errors import HansardError
 
 Measurements = Mapping[str, str | int | float | bool]
 
 
-def prepare(steps: Steps, transcription_id: UUID, run: int, *, pipeline_run_id: str | None = None) -> Measurements:
-    """`pipeline_run_id` links the transcription to the run that works on it."""
-    return _measured("prepare", lambda: asdict(steps.prepare(transcription_id, run, pipeline_run_id=pipeline_run_id)))
+@dataclass(slots=True)
+class MeasuredSteps:
+    """The steps of one run, and what a pipeline engine does not tell: which are done, and whether it was one of them
+    that broke the run.
+    """
 
+    steps: Steps
+    finished: set[str] = field(default_factory=set[str], init=False)
+    failed: bool = field(default=False, init=False)
 
-def recognise(steps: Steps, transcription_id: UUID, run: int) -> Measurements:
-    return _measured("recognise", lambda: asdict(steps.recognise(transcription_id, run)))
+    def prepare(self, transcription_id: UUID, run: int, *, pipeline_run_id: str | None = None) -> Measurements:
+        """`pipeline_run_id` links the transcription to the run that works on it."""
+        return self._measured(
+            "prepare", lambda: asdict(self.steps.prepare(transcription_id, run, pipeline_run_id=pipeline_run_id))
+        )
 
+    def recognise(self, transcription_id: UUID, run: int) -> Measurements:
+        return self._measured("recognise", lambda: asdict(self.steps.recognise(transcription_id, run)))
 
-def settle(steps: Steps, transcription_id: UUID, run: int) -> Measurements:
-    return _measured("settle", lambda: asdict(steps.settle(transcription_id, run)))
+    def settle(self, transcription_id: UUID, run: int) -> Measurements:
+        return self._measured("settle", lambda: asdict(self.steps.settle(transcription_id, run)))
 
+    @property
+    def settled(self) -> bool:
+        """Whether the record is closed."""
+        return "settle" in self.finished
 
-def _measured(name: str, step: Callable[[], dict[str, object]]) -> Measurements:
-    logger.bind(step=name).info("Step started.")
-    measurements = {
-        key: round(value, 3) if isinstance(value, float) else value
-        for key, value in step().items()
-        if isinstance(value, str | int | float)
-    }
-    logger.bind(step=name, **measurements).info("Step finished.")
-    return measurements
+    def run_rest(self, transcription_id: UUID, run: int) -> None:
+        """The steps that are not finished, in order."""
+        for name, step in (("prepare", self.prepare), ("recognise", self.recognise), ("settle", self.settle)):
+            if name not in self.finished:
+                step(transcription_id, run)
+
+    def _measured(self, name: str, step: Callable[[], dict[str, object]]) -> Measurements:
+        log = logger.bind(step=name)
+        log.info("Step started.")
+        try:
+            measured = step()
+        except Exception as error:
+            self.failed = True
+            if not isinstance(error, HansardError):
+                # The record says only that it was unexpected, and that the log has the details.
+                log.exception("Step failed unexpectedly.")
+            raise
+        self.finished.add(name)
+        measurements = {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in measured.items()
+            if isinstance(value, str | int | float)
+        }
+        log.bind(**measurements).info("Step finished.")
+        return measurements

@@ -1,11 +1,11 @@
 """The transcription pipeline as ZenML sees it: ids go in, measurements come out, no audio and no words.
 
-Imported by `ZenmlRunner` only after `ZenmlStore.activate`, because ZenML reads its environment at import.
+Imported by `ZenmlRunner` only after `ZenmlStore.open`, because ZenML reads its environment at import.
 """
 
 # pyright: reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
 
-from typing import cast
+from contextvars import ContextVar
 from uuid import UUID
 
 from zenml import get_step_context, pipeline, step
@@ -13,28 +13,40 @@ from zenml.client import Client
 from zenml.enums import ExecutionMode, MetadataResourceTypes
 from zenml.models import RunMetadataResource
 
-from hansard.application.transcribe import Steps
-from hansard.pipelines import steps as hansard_step
-from hansard.pipelines.steps import Measurements
+from hansard.pipelines.steps import MeasuredSteps, Measurements
+from hansard.pipelines.zenml_traces import run_name
+
+_steps: ContextVar[MeasuredSteps] = ContextVar("steps")
+"""The use cases for the run at work. ZenML's own way to hand them over outlives a run that breaks early."""
+
+
+def run_pipeline(steps: MeasuredSteps, transcription_id: UUID, run: int) -> None:
+    """Raises what a failing step raised, and anything at all when ZenML fails."""
+    ours = _steps.set(steps)
+    try:
+        named = transcription_pipeline.with_options(run_name=run_name(transcription_id, run))
+        named(str(transcription_id), run)
+    finally:
+        _steps.reset(ours)
 
 
 @step
 def prepare(transcription_id: str, run: int) -> None:
     """Decode the recording to 16 kHz mono and find the speech in it."""
     pipeline_run_id = str(get_step_context().pipeline_run.id)
-    _log(hansard_step.prepare(_steps(), UUID(transcription_id), run, pipeline_run_id=pipeline_run_id))
+    _log(_steps.get().prepare(UUID(transcription_id), run, pipeline_run_id=pipeline_run_id))
 
 
 @step
 def recognise(transcription_id: str, run: int) -> None:
     """Turn the speech into text, a passage at a time."""
-    _log(hansard_step.recognise(_steps(), UUID(transcription_id), run))
+    _log(_steps.get().recognise(UUID(transcription_id), run))
 
 
 @step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
-    _log(hansard_step.settle(_steps(), UUID(transcription_id), run), of_the_run=True)
+    _log(_steps.get().settle(UUID(transcription_id), run), of_the_run=True)
 
 
 @pipeline(
@@ -49,11 +61,6 @@ def transcription_pipeline(transcription_id: str, run: int) -> None:
     prepare(transcription_id, run)
     recognise(transcription_id, run, after="prepare")
     settle(transcription_id, run, after="recognise")
-
-
-def _steps() -> Steps:
-    """The use cases that `ZenmlRunner` handed to the run."""
-    return cast("Steps", get_step_context().pipeline_state)
 
 
 def _log(measurements: Measurements, *, of_the_run: bool = False) -> None:
