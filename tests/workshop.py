@@ -5,17 +5,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from hansard.application.backlog import QueuePolicy
 from hansard.application.cancel import Cancel
-from hansard.application.choose_engine import ChooseEngine
+from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.delete import DeleteAudio, DeleteTranscription
+from hansard.application.engine_chain import EngineChain
+from hansard.application.erase import Erase
 from hansard.application.ports import PipelineRunner, SpeechEngine
 from hansard.application.prepare import Prepare, PrepareAudio
 from hansard.application.recognise import Recognise
-from hansard.application.retry import RetryPolicy
+from hansard.application.reconcile import Reconcile
+from hansard.application.retry import Retry
+from hansard.application.retry_policy import RetryPolicy
 from hansard.application.settle import Settle
 from hansard.application.submit import Submit
+from hansard.application.submit_upload import SubmitUpload
 from hansard.application.transcribe import Steps, Transcribe
 from hansard.application.upload import Upload
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile
+from hansard.domain.circuit import CircuitPolicy
 from hansard.domain.transcription import Attempt, Parameters, Transcription
 from hansard.pipelines.in_process import InProcessRunner
 from tests.fakes import (
@@ -28,6 +36,9 @@ from tests.fakes import (
     FakeSpeechDetector,
 )
 
+GAP_SECONDS = 3.0
+ROOM_ENOUGH = QueuePolicy(most_waiting=100, most_waiting_of_owner=50)
+
 
 def speech(seconds: int) -> bytes:
     """Prepared audio that `FakeSpeechDetector` takes for speech."""
@@ -39,19 +50,30 @@ class Workshop:
     """Change a part before the first use of what depends on it."""
 
     engine: FakeEngine = field(default_factory=FakeEngine)
+    others: list[FakeEngine] = field(default_factory=list)
+    """The engines behind it in the chain, which is all of them unless `chain` names some."""
+    chain: tuple[str, ...] = ()
     clock: FakeClock = field(default_factory=FakeClock)
     database: FakeDatabase = field(default_factory=FakeDatabase)
     store: FakeAudioStore = field(default_factory=FakeAudioStore)
     prepared: FakePreparedAudio = field(default_factory=FakePreparedAudio)
     observed: list[tuple[Attempt, float | None]] = field(default_factory=list)
+    queue_policy: QueuePolicy = ROOM_ENOUGH
     make_runner: Callable[[Steps], PipelineRunner] = InProcessRunner
+    forgotten: list[UUID] = field(default_factory=list)
+    """The transcriptions whose pipeline runs were forgotten."""
 
     @property
     def engines(self) -> dict[str, SpeechEngine]:
-        return {self.engine.name: self.engine}
+        return {engine.name: engine for engine in (self.engine, *self.others)}
 
     @property
-    def retry(self) -> RetryPolicy:
+    def breaker(self) -> CircuitBreaker:
+        policy = CircuitPolicy(failures=5, open_seconds=30, longest_open_seconds=600, probe_seconds=60)
+        return CircuitBreaker(unit_of_work=self.database.unit_of_work, policy=policy, clock=self.clock)
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
         return RetryPolicy(max_attempts=3, base_seconds=1, cap_seconds=60, budget_seconds=300, jitter=lambda: 1.0)
 
     @property
@@ -60,11 +82,41 @@ class Workshop:
 
     @property
     def submit(self) -> Submit:
-        return Submit(self.database.unit_of_work, self.engines, self.clock)
+        return Submit(self.database.unit_of_work, self.engines, self.queue_policy, self.clock)
+
+    @property
+    def submit_upload(self) -> SubmitUpload:
+        return SubmitUpload(self.upload, self.submit)
+
+    @property
+    def retry(self) -> Retry:
+        return Retry(self.database.unit_of_work, self.submit, self.clock)
 
     @property
     def cancel(self) -> Cancel:
         return Cancel(self.database.unit_of_work, self.clock)
+
+    @property
+    def delete_audio(self) -> DeleteAudio:
+        return DeleteAudio(self.database.unit_of_work, self.clock)
+
+    @property
+    def delete_transcription(self) -> DeleteTranscription:
+        return DeleteTranscription(self.database.unit_of_work, self.clock)
+
+    @property
+    def erase(self) -> Erase:
+        return Erase(
+            unit_of_work=self.database.unit_of_work,
+            store=self.store,
+            prepared=self.prepared,
+            forget_runs=self.forget_runs,
+            clock=self.clock,
+        )
+
+    @property
+    def reconcile(self) -> Reconcile:
+        return Reconcile(unit_of_work=self.database.unit_of_work, prepared=self.prepared, clock=self.clock)
 
     @property
     def steps(self) -> Steps:
@@ -84,13 +136,15 @@ class Workshop:
                 unit_of_work=unit_of_work,
                 prepare_audio=prepare_audio,
                 prepared=self.prepared,
-                choose_engine=ChooseEngine(self.engines, tuple(self.engines), self.clock.sleep),
-                retry=self.retry,
+                chain=EngineChain(self.engines, self.chain or tuple(self.engines)),
+                breaker=self.breaker,
+                retry=self.retry_policy,
                 observe=lambda attempt, retry_in_seconds: self.observed.append((attempt, retry_in_seconds)),
+                gap_seconds=GAP_SECONDS,
                 clock=self.clock,
                 sleep=self.clock.sleep,
             ),
-            settle=Settle(unit_of_work=unit_of_work, engines=self.engines, clock=self.clock),
+            settle=Settle(unit_of_work=unit_of_work, engines=self.engines, gap_seconds=GAP_SECONDS, clock=self.clock),
         )
 
     @property
@@ -99,8 +153,13 @@ class Workshop:
             unit_of_work=self.database.unit_of_work,
             runner=self.make_runner(self.steps),
             prepared=self.prepared,
+            max_crashes=3,
             clock=self.clock,
         )
+
+    def forget_runs(self, transcription_id: UUID) -> int:
+        self.forgotten.append(transcription_id)
+        return 1
 
     def uploaded(self, pcm: bytes) -> AudioFile:
         return self.upload(io.BytesIO(pcm), file_name="talk.wav")

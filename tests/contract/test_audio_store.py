@@ -1,19 +1,22 @@
 """What every `AudioStore` does, held against the fake, a local directory and S3's protocol."""
 
+import errno
 import hashlib
 import io
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
 from hansard.application.ports import AudioStore
 from hansard.domain.audio import StoredObject
-from hansard.domain.errors import ConfigurationError, NotFound, StorageError
+from hansard.domain.errors import ConfigurationError, RecordingLost, StorageDenied, StorageError
 from hansard.storage.object_store import ObjectAudioStore
 from tests.fakes import FakeAudioStore
 
@@ -173,13 +176,13 @@ def test_a_range_past_the_end_gives_what_there_is(store: AudioStore):
     assert b"".join(store.read(stored, len(DATA) - 3, len(DATA) + 100)) == DATA[-3:]
 
 
-def test_opening_what_is_not_there_is_not_found(store: AudioStore):
-    with pytest.raises(NotFound):
+def test_what_cannot_be_opened_is_lost(store: AudioStore):
+    with pytest.raises(RecordingLost):
         store.open(NOT_STORED)
 
 
-def test_reading_what_is_not_there_is_not_found_at_the_call(store: AudioStore):
-    with pytest.raises(NotFound):
+def test_what_cannot_be_read_is_lost_at_the_call(store: AudioStore):
+    with pytest.raises(RecordingLost):
         store.read(NOT_STORED, 0, 10)
 
 
@@ -188,8 +191,26 @@ def test_a_deleted_object_is_gone(store: AudioStore):
 
     store.delete(stored)
 
-    with pytest.raises(NotFound):
+    with pytest.raises(RecordingLost):
         store.open(stored)
+
+
+def test_what_was_put_exists_until_it_is_deleted(store: AudioStore):
+    assert not store.exists(NOT_STORED)
+    stored = store.put(io.BytesIO(DATA))
+    assert store.exists(stored)
+
+    store.delete(stored)
+
+    assert not store.exists(stored)
+
+
+def test_a_store_that_works_passes_the_check_and_is_left_as_it_was(store: AudioStore):
+    stored = store.put(io.BytesIO(DATA))
+
+    store.check()
+
+    assert store.open(stored).read() == DATA
 
 
 def test_deleting_what_is_not_there_is_no_error(store: AudioStore):
@@ -222,6 +243,25 @@ def test_an_object_that_a_power_cut_shortened_is_stored_again(tmp_path: Path):
     store.put(io.BytesIO(DATA))
 
     assert store.open(stored).read() == DATA
+
+
+def test_an_object_that_a_power_cut_shortened_does_not_exist(tmp_path: Path):
+    store = directory_store(tmp_path)
+    stored = store.put(io.BytesIO(DATA))
+    [path] = files_under(tmp_path)
+    path.write_bytes(DATA[:-1])
+
+    assert not store.exists(stored)
+
+
+def test_an_object_that_is_shorter_than_it_was_is_lost(tmp_path: Path):
+    store = directory_store(tmp_path)
+    stored = store.put(io.BytesIO(DATA))
+    [path] = files_under(tmp_path)
+    path.write_bytes(DATA[:-1])
+
+    with pytest.raises(RecordingLost):
+        store.open(stored)
 
 
 def test_a_source_that_breaks_in_the_middle_leaves_nothing_behind(tmp_path: Path):
@@ -262,6 +302,66 @@ def test_a_store_that_cannot_be_written_is_a_storage_error(tmp_path: Path):
 
     with pytest.raises(StorageError):
         store.put(io.BytesIO(DATA))
+
+
+def test_the_check_leaves_no_file_behind(tmp_path: Path):
+    directory_store(tmp_path).check()
+
+    assert files_under(tmp_path) == []
+
+
+def test_the_check_leaves_no_object_behind(s3: S3Server, tmp_path: Path):
+    ObjectAudioStore("s3://recordings", tmp_path).check()
+
+    assert s3.objects == {}
+
+
+def test_the_check_finds_a_directory_that_is_gone_for_good(tmp_path: Path):
+    store = directory_store(tmp_path)
+    shutil.rmtree(tmp_path / "not yet there")
+    (tmp_path / "not yet there").write_bytes(b"a file where a directory was")
+
+    with pytest.raises(StorageError):
+        store.check()
+
+
+def test_the_check_finds_a_store_that_gives_back_something_else(s3: S3Server, tmp_path: Path, monkeypatch):
+    store = ObjectAudioStore("s3://recordings", tmp_path)
+    monkeypatch.setattr(_S3Handler, "do_GET", lambda handler: handler._answer(200, bytes(10)))
+
+    with pytest.raises(StorageError):
+        store.check()
+
+
+def test_a_server_that_keeps_us_out_is_told_from_one_that_does_not_answer(s3: S3Server, tmp_path: Path, monkeypatch):
+    store = ObjectAudioStore("s3://recordings", tmp_path)
+    monkeypatch.setattr(_S3Handler, "do_PUT", lambda handler: handler._answer(403))
+
+    with pytest.raises(StorageDenied):
+        store.check()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "storage_full"),
+        (errno.EDQUOT, "storage_full"),
+        (errno.EACCES, "storage_denied"),
+        (errno.EROFS, "storage_denied"),
+        (errno.EIO, "storage_unavailable"),
+    ],
+)
+def test_the_check_tells_what_the_disk_will_not_do(tmp_path: Path, monkeypatch, number: int, code: str):
+    def refuse(*args: object, **options: object) -> None:
+        raise GenericError(f"Generic LocalFileSystem error: {os.strerror(number)} (os error {number})")
+
+    store = directory_store(tmp_path)
+    monkeypatch.setattr("obstore.put", refuse)
+
+    with pytest.raises(StorageError) as raised:
+        store.check()
+
+    assert raised.value.failure.code == code
 
 
 def test_an_s3_server_that_refuses_is_a_storage_error(s3: S3Server, tmp_path: Path, monkeypatch):

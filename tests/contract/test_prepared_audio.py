@@ -111,6 +111,36 @@ def test_removing_what_is_not_there_is_no_error(prepared: PreparedAudio):
     prepared.remove(ID)
 
 
+def test_what_is_kept_is_known(prepared: PreparedAudio):
+    other = uuid4()
+    assert prepared.kept() == ()
+    prepared.write(ID, in_blocks(PCM))
+    prepared.write(other, in_blocks(PCM))
+    assert set(prepared.kept()) == {ID, other}
+
+    prepared.remove(other)
+
+    assert prepared.kept() == (ID,)
+
+
+def test_what_a_dead_writer_left_is_kept_too_and_known_once(tmp_path: Path):
+    prepared = PreparedAudioFiles(tmp_path)
+    prepared.write(ID, in_blocks(PCM))
+    (tmp_path / f"{ID}.abc_1x2.part").write_bytes(PCM)
+    orphan = uuid4()
+    (tmp_path / f"{orphan}.abc_1x2.part").write_bytes(PCM)
+
+    assert set(prepared.kept()) == {ID, orphan}
+    assert len(prepared.kept()) == 2
+
+
+def test_files_that_are_none_of_ours_are_not_kept_for_anybody(tmp_path: Path):
+    for name in (".DS_Store", "notes.pcm", f"{ID}.wav", f"{ID}.pcm.bak"):
+        (tmp_path / name).write_bytes(b"")
+
+    assert PreparedAudioFiles(tmp_path).kept() == ()
+
+
 def test_nothing_but_the_audio_itself_is_left_in_the_directory(tmp_path: Path):
     PreparedAudioFiles(tmp_path).write(ID, in_blocks(PCM))
 

@@ -76,10 +76,10 @@ def test_a_data_directory_that_cannot_be_made_is_a_problem(tmp_path: Path) -> No
     assert "HANSARD_DATA_DIR" in (finding.help or "")
 
 
-def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "SCARCE_DISK_BYTES", 10**18)
+def test_a_full_disk_is_a_problem(tmp_path: Path) -> None:
+    findings = doctor.data_directory(settings(data_dir=tmp_path, scarce_disk_bytes=10**18))
 
-    assert marks(doctor.data_directory(settings(data_dir=tmp_path))) == [Mark.PROBLEM]
+    assert marks(findings) == [Mark.PROBLEM]
 
 
 def test_a_port_that_somebody_else_has_is_a_problem() -> None:

@@ -38,7 +38,7 @@ def test_speech_and_decoded_audio_are_kept() -> None:
     transcription_id, run = started(shop, pcm)
     measured = shop.steps.prepare(transcription_id, run)
     assert shop.database.speech[transcription_id].regions == (Span(0, 1), Span(2, 3))
-    assert shop.prepared.kept[transcription_id] == pcm
+    assert shop.prepared.pcm[transcription_id] == pcm
     assert (measured.audio_seconds, measured.speech_seconds, measured.speech_regions) == (3, 2, 2)
 
 
@@ -62,7 +62,7 @@ def test_decoded_audio_that_this_machine_lacks_is_made_again() -> None:
     shop.steps.prepare(transcription_id, run)
     shop.prepared.remove(transcription_id)
     shop.steps.prepare(transcription_id, run)
-    assert shop.prepared.kept[transcription_id] == speech(1)
+    assert shop.prepared.pcm[transcription_id] == speech(1)
 
 
 def test_a_recording_without_speech_fails_and_says_so() -> None:
@@ -113,7 +113,7 @@ def test_a_run_that_was_taken_over_does_nothing() -> None:
     with pytest.raises(Superseded):
         shop.steps.prepare(transcription_id, run - 1)
     assert shop.transcription(transcription_id).status is Status.RUNNING
-    assert shop.prepared.kept == {}
+    assert shop.prepared.pcm == {}
 
 
 def test_a_recording_that_never_ends_is_stopped_at_the_limit() -> None:

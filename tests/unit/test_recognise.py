@@ -4,22 +4,27 @@ Speech of n seconds is n passages to the fake engine, which says `word1`, `word2
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
-from hansard.application.choose_engine import ChooseEngine
+from hansard.application.engine_chain import EngineChain
 from hansard.application.ports import EngineState, EngineStatus
 from hansard.application.recognise import Recognise, Recognised
+from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     EngineFailed,
+    EngineNotAuthenticated,
+    EnginePaused,
     EngineRateLimited,
     EngineRejected,
     EngineUnavailable,
     Superseded,
 )
+from hansard.domain.events import EngineCircuitOpened, EngineFellBack
 from hansard.domain.speech import PassageLimits, Span
-from hansard.domain.transcript import Segment
+from hansard.domain.transcript import Segment, Transcript, Word
 from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Status, Transcription
 from tests.fakes import FakeEngine
 from tests.workshop import Workshop, speech
@@ -140,7 +145,7 @@ def test_a_long_passage_reports_on_the_way() -> None:
     seen: list[float] = []
 
     class Slow(FakeEngine):
-        def recognise(self, pcm, request):
+        def recognise(self, pcm, request, call=None):
             for second in range(4):
                 job.shop.clock.advance(1)
                 yield Segment(start_seconds=second, end_seconds=second + 1, text="well")
@@ -229,7 +234,7 @@ def test_a_cancellation_is_noticed_in_the_middle_of_a_long_passage() -> None:
     said: list[int] = []
 
     class Slow(FakeEngine):
-        def recognise(self, pcm, request):
+        def recognise(self, pcm, request, call=None):
             for second in range(4):
                 if second == 1:
                     job.shop.cancel(job.id)
@@ -274,7 +279,7 @@ def test_a_transient_error_is_tried_again_after_the_back_off() -> None:
     job.engine.failures = [BUSY, BUSY]
     job.recognise()
     assert job.words == ["word1", "word2"]
-    assert job.shop.clock.slept == [1, 2]
+    assert sum(job.shop.clock.slept) == 1 + 2
 
 
 def test_every_try_is_on_record_with_its_error_and_its_times() -> None:
@@ -314,7 +319,7 @@ def test_the_providers_retry_after_is_honoured() -> None:
     job = Job(seconds=1)
     job.engine.failures = [EngineRateLimited("slow down", engine="fake", retry_after_seconds=17)]
     job.recognise()
-    assert job.shop.clock.slept == [17]
+    assert sum(job.shop.clock.slept) == 17
 
 
 def test_a_retry_does_not_repeat_what_was_recognised() -> None:
@@ -332,7 +337,7 @@ def test_it_gives_up_after_the_last_attempt_with_the_last_error() -> None:
         job.recognise()
     assert job.record.status is Status.FAILED
     assert job.record.failure == BUSY.failure
-    assert len(job.attempts) == job.shop.retry.max_attempts
+    assert len(job.attempts) == job.shop.retry_policy.max_attempts
 
 
 def test_an_attempt_that_got_somewhere_starts_the_count_anew() -> None:
@@ -346,7 +351,7 @@ def test_an_attempt_that_got_somewhere_starts_the_count_anew() -> None:
 
     job.engine.on_passage = fail_on_first_hearing
     job.recognise()
-    assert len(job.attempts) == 7 > job.shop.retry.max_attempts
+    assert len(job.attempts) == 7 > job.shop.retry_policy.max_attempts
     assert len(job.words) == 6
 
 
@@ -355,7 +360,7 @@ def test_all_waits_together_keep_within_the_budget() -> None:
     job.engine.failures = [EngineRateLimited("slow down", engine="fake", retry_after_seconds=200)] * 2
     with pytest.raises(EngineRateLimited):
         job.recognise()
-    assert job.shop.clock.slept == [200]
+    assert sum(job.shop.clock.slept) == 200
 
 
 def test_what_the_engine_refuses_is_not_tried_again() -> None:
@@ -385,10 +390,9 @@ def test_an_error_nobody_foresaw_abandons_the_attempt_and_fails_as_ours() -> Non
 # ── Which engine ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def choosing(job: Job, *engines: FakeEngine) -> Recognise:
+def chain_of(job: Job, *engines: FakeEngine) -> Recognise:
     by_name = {engine.name: engine for engine in engines}
-    choose = ChooseEngine(by_name, tuple(by_name), job.shop.clock.sleep)
-    return replace(job.shop.steps.recognise, choose_engine=choose)
+    return replace(job.shop.steps.recognise, chain=EngineChain(by_name, tuple(by_name)))
 
 
 def unavailable(name: str) -> FakeEngine:
@@ -399,9 +403,8 @@ def test_it_waits_for_an_engine_that_is_being_prepared_and_says_so() -> None:
     job = Job(seconds=1)
     engine = FakeEngine("whisper", states=[EngineStatus(state=EngineState.PREPARING, detail="40 % fetched")])
     activities: list[str | None] = []
-    step = choosing(job, engine)
-    waiting = replace(step.choose_engine, sleep=lambda seconds: activities.append(job.record.activity))
-    job.recognise(replace(step, choose_engine=waiting))
+    step = chain_of(job, engine)
+    job.recognise(replace(step, sleep=lambda seconds: activities.append(job.record.activity)))
     assert activities == ["waiting for whisper: 40 % fetched"]
     assert job.attempts[0].engine == "whisper"
 
@@ -409,25 +412,27 @@ def test_it_waits_for_an_engine_that_is_being_prepared_and_says_so() -> None:
 def test_a_cancellation_ends_the_wait() -> None:
     job = Job(seconds=1)
     fetching = EngineStatus(state=EngineState.PREPARING, detail="1 % fetched")
-    step = choosing(job, FakeEngine("whisper", states=[fetching] * 9))
-    waiting = replace(step.choose_engine, sleep=lambda seconds: job.shop.cancel(job.id))
+    step = chain_of(job, FakeEngine("whisper", states=[fetching] * 9))
     with pytest.raises(Superseded):
-        job.recognise(replace(step, choose_engine=waiting))
+        job.recognise(replace(step, sleep=lambda seconds: job.shop.cancel(job.id)))
     assert job.record.status is Status.CANCELLED
 
 
 def test_the_chain_falls_to_the_next_engine() -> None:
     job = Job(seconds=1)
-    job.recognise(choosing(job, unavailable("openai"), FakeEngine("whisper")))
+    job.recognise(chain_of(job, unavailable("openai"), FakeEngine("whisper")))
     assert [attempt.engine for attempt in job.attempts] == ["whisper"]
 
 
-def test_when_no_engine_will_do_the_transcription_fails_and_says_what_to_do() -> None:
+def test_when_no_engine_will_do_the_transcription_fails_and_says_why_of_each() -> None:
     job = Job(seconds=1)
     with pytest.raises(EngineUnavailable):
-        job.recognise(choosing(job, unavailable("openai"), unavailable("whisper")))
-    assert job.record.failure is not None
-    assert (job.record.failure.engine, job.record.failure.help) == ("whisper", "Get one.")
+        job.recognise(chain_of(job, unavailable("openai"), unavailable("whisper")))
+    failure = job.record.failure
+    assert failure is not None
+    assert (failure.code, failure.category, failure.help) == ("no_engine", "configuration", "Get one.")
+    assert "openai is not available" in failure.message
+    assert "whisper is not available" in failure.message
     assert job.attempts == ()
 
 
@@ -438,10 +443,263 @@ def test_another_engine_takes_up_where_the_first_one_stopped() -> None:
         job.recognise()
     job.run = job.take()
     other = FakeEngine("other", limits=PassageLimits(seconds=2, pause_seconds=0))
-    job.recognise(choosing(job, other))
+    job.recognise(chain_of(job, other))
     kept = job.shop.database.passages[job.id]
     assert [(passage.engine, passage.span) for passage in kept] == [
         ("fake", Span(0, 1)),
         ("fake", Span(1, 2)),
         ("other", Span(2, 4)),
     ]
+
+
+# ── Another engine in the middle of it ───────────────────────────────────────────────────────────────────
+
+DOWN = EngineFailed("It is down.", engine="fake", code="down", provider_status=500)
+NO_MORE = EngineNotAuthenticated("The key is wrong.", engine="fake", provider_status=401)
+
+
+def with_second(**more: Any) -> Workshop:
+    return Workshop(others=[FakeEngine("second", **more)])
+
+
+def engines_used(job: Job) -> list[str]:
+    return [passage.engine for passage in job.shop.database.passages[job.id]]
+
+
+def fell_back(job: Job) -> list[tuple[str, str, str]]:
+    events = job.shop.database.events
+    return [(e.engine, e.next_engine, e.failure.code) for e in events if isinstance(e, EngineFellBack)]
+
+
+def test_an_engine_that_stays_down_leaves_the_rest_to_the_next() -> None:
+    job = Job(seconds=4, shop=with_second())
+    job.engine.on_passage = at_passage(3, lambda: job.engine.failures.extend([DOWN] * 9))
+    job.recognise()
+    assert engines_used(job) == ["fake", "fake", "second", "second"]
+    assert fell_back(job) == [("fake", "second", "down")]
+
+
+def test_a_wrong_key_is_not_tried_twice_before_the_next_engine_takes_over() -> None:
+    job = Job(seconds=1, shop=with_second())
+    job.engine.failures = [NO_MORE] * 9
+    job.recognise()
+    assert [attempt.engine for attempt in job.attempts] == ["fake", "second"]
+    assert job.shop.clock.slept == []
+
+
+def test_what_the_engine_refuses_is_not_given_to_another() -> None:
+    job = Job(seconds=1, shop=with_second())
+    job.engine.failures = [EngineRejected("It is too loud.", engine="fake")]
+    with pytest.raises(EngineRejected):
+        job.recognise()
+    assert [attempt.engine for attempt in job.attempts] == ["fake"]
+
+
+@pytest.mark.parametrize(
+    "asked", [Parameters(engine="fake"), Parameters(engine="fake", fallback=False), Parameters(fallback=False)]
+)
+def test_without_fallback_the_engines_failure_is_the_transcriptions(asked: Parameters) -> None:
+    job = Job(seconds=1, shop=with_second(), asked=asked)
+    job.engine.failures = [NO_MORE]
+    with pytest.raises(EngineNotAuthenticated):
+        job.recognise()
+    assert job.record.failure == NO_MORE.failure
+
+
+def test_a_named_engine_may_be_replaced_when_the_request_says_so() -> None:
+    asked = Parameters(engine="second", model="second-large", fallback=True)
+    job = Job(seconds=1, shop=with_second(failures=[NO_MORE]), asked=asked)
+    job.recognise()
+    assert [(attempt.engine, attempt.model) for attempt in job.attempts] == [
+        ("second", "second-large"),
+        ("fake", "fake-1"),
+    ]
+
+
+def test_when_all_engines_fail_the_last_ones_error_is_told() -> None:
+    job = Job(seconds=1, shop=with_second(failures=[EngineNotAuthenticated("no", engine="second")]))
+    job.engine.failures = [NO_MORE]
+    with pytest.raises(EngineNotAuthenticated):
+        job.recognise()
+    assert job.record.failure is not None
+    assert job.record.failure.engine == "second"
+
+
+def test_the_provider_s_request_id_is_on_the_attempt() -> None:
+    class Provider(FakeEngine):
+        def recognise(self, pcm, request, call=None):
+            call.request_ids.append(f"req_{len(self.heard)}")
+            return super().recognise(pcm, request)
+
+    job = Job(seconds=2, shop=Workshop(engine=Provider()))
+    job.recognise()
+    assert job.attempts[0].provider_request_id == "req_1"
+
+
+# ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_circuit(job: Job, engine: str = "fake") -> None:
+    for _ in range(5):
+        job.shop.breaker.failed(engine, DOWN.failure)
+
+
+def test_failures_of_all_jobs_together_open_the_circuit() -> None:
+    job = Job(seconds=1)
+    other = Job(seconds=1, shop=job.shop)
+    job.engine.failures = [DOWN] * 5
+    with pytest.raises(EngineFailed):
+        job.recognise()
+    assert not any(isinstance(event, EngineCircuitOpened) for event in job.shop.database.events)
+    other.recognise()
+    assert [event.failures for event in job.shop.database.events if isinstance(event, EngineCircuitOpened)] == [5]
+
+
+def test_an_engine_whose_circuit_is_open_is_not_asked_but_replaced() -> None:
+    job = Job(seconds=1, shop=with_second())
+    open_circuit(job)
+    job.recognise()
+    assert engines_used(job) == ["second"]
+    assert fell_back(job) == [("fake", "second", "circuit_open")]
+    assert job.engine.requests == []
+
+
+def test_where_no_other_engine_may_take_over_the_pause_is_waited_for() -> None:
+    job = Job(seconds=1, asked=Parameters(engine="fake"))
+    open_circuit(job)
+    job.recognise()
+    assert sum(job.shop.clock.slept) == 30
+    assert job.shop.database.circuits["fake"].is_at_rest
+
+
+def test_a_pause_longer_than_the_budget_fails_the_transcription_with_what_the_engine_said() -> None:
+    job = Job(seconds=1)
+    for _ in range(6):
+        open_circuit(job)
+        job.shop.clock.advance(600)
+        job.shop.breaker.admit("fake")
+    open_circuit(job)
+    with pytest.raises(EnginePaused, match="It is down"):
+        job.recognise()
+    assert job.record.failure is not None
+    assert (job.record.failure.category, job.record.failure.retryable) == ("server", True)
+
+
+def test_a_disabled_engine_is_passed_over() -> None:
+    job = Job(seconds=1, shop=with_second())
+    job.shop.breaker.disable("fake", "maintenance")
+    job.recognise()
+    assert engines_used(job) == ["second"]
+
+
+def test_the_first_passage_of_a_probe_closes_the_circuit() -> None:
+    job = Job(seconds=2)
+    open_circuit(job)
+    job.shop.clock.advance(31)
+    states: list[str] = []
+    job.engine.on_passage = lambda number: states.append(job.shop.database.circuits["fake"].state)
+    job.recognise()
+    assert states == ["half_open", "closed"]
+
+
+def test_a_probe_that_is_cancelled_leaves_the_next_one_free_to_go() -> None:
+    job = Job(seconds=1)
+    open_circuit(job)
+    job.shop.clock.advance(31)
+    job.engine.on_passage = lambda number: job.shop.cancel(job.id)
+    with pytest.raises(Superseded):
+        job.recognise()
+    job.shop.breaker.admit("fake")
+
+
+# ── What was missed ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Absent(FakeEngine):
+    """Hears a word a second, but not those of `misses`, the first `deaf` times that it is asked for them."""
+
+    misses: range = range(4, 8)
+    deaf: int = 1
+    name: str = "fake"
+    limits: PassageLimits = field(default=PassageLimits(seconds=30, pause_seconds=5))
+    origin: dict[int, float] = field(default_factory=dict)
+
+    def recognise(self, pcm, request, call=None):
+        self.requests.append(request)
+        seconds = len(pcm) // BYTES_PER_SECOND
+        is_whole = seconds > len(self.misses)
+        self.deaf -= not is_whole
+        for second in range(seconds):
+            missed = second in self.misses if is_whole else self.deaf > 0
+            if not missed:
+                word = Word("word", second, second + 1.0, 0.9)
+                yield Segment(start_seconds=second, end_seconds=second + 1.0, text="word", words=(word,), language="en")
+
+
+def times(job: Job) -> list[float]:
+    passages = job.shop.database.passages[job.id]
+    return [segment.start_seconds for segment in Transcript.of(passages).segments]
+
+
+def test_speech_without_text_is_heard_again_alone_and_without_a_prompt() -> None:
+    job = Job(seconds=12, shop=Workshop(engine=Absent()), asked=Parameters(prompt="Minutes."))
+    job.recognise()
+    assert times(job) == list(range(12))
+    assert [request.prompt for request in job.engine.requests] == ["Minutes.", None]
+    assert [passage.decoding for passage in job.shop.database.passages[job.id]] == [0, 1]
+
+
+def test_what_the_same_engine_misses_twice_is_heard_by_one_that_is_as_good() -> None:
+    second = FakeEngine("second", limits=PassageLimits(seconds=30, pause_seconds=5))
+    job = Job(seconds=12, shop=Workshop(engine=Absent(deaf=9), others=[second]))
+    job.recognise()
+    assert [(passage.engine, passage.decoding) for passage in job.shop.database.passages[job.id]] == [
+        ("fake", 0),
+        ("fake", 1),
+        ("second", 2),
+    ]
+
+
+def test_a_lesser_engine_does_not_fill_gaps() -> None:
+    job = Job(seconds=12, shop=Workshop(engine=Absent(deaf=9), others=[FakeEngine("lesser", degraded_reason="bad")]))
+    job.recognise()
+    assert engines_used(job) == ["fake", "fake"]
+
+
+def test_a_gap_that_was_heard_again_in_vain_is_not_heard_again_after_a_crash() -> None:
+    job = Job(seconds=12, shop=Workshop(engine=Absent(deaf=9)))
+    job.recognise()
+    job.run = job.take()
+    job.recognise()
+    assert len(job.engine.requests) == 2
+
+
+def test_a_failure_while_hearing_again_costs_nothing() -> None:
+    class Failing(Absent):
+        def recognise(self, pcm, request, call=None):
+            if self.requests:
+                raise DOWN
+            return super().recognise(pcm, request)
+
+    job = Job(seconds=12, shop=Workshop(engine=Failing()))
+    job.recognise()
+    assert [attempt.outcome for attempt in job.attempts] == [AttemptOutcome.SUCCEEDED, AttemptOutcome.FAILED]
+    assert times(job) == [0, 1, 2, 3, 8, 9, 10, 11]
+
+
+def test_a_gap_whose_hearing_killed_a_worker_is_left_a_gap() -> None:
+    job = Job(seconds=12, shop=Workshop(engine=Absent()))
+    recognise = job.engine.recognise
+
+    def die_when_hearing_again(pcm, request, call=None):
+        if job.engine.requests:
+            raise Killed
+        return recognise(pcm, request, call)
+
+    job.engine.recognise = die_when_hearing_again
+    with pytest.raises(Killed):
+        job.recognise()
+    job.run = job.take()
+    job.recognise()
+    assert times(job) == [0, 1, 2, 3, 8, 9, 10, 11]

@@ -1,68 +1,144 @@
-"""When to try again, and when to give up."""
+"""Asking again for what failed or was cancelled."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from uuid import UUID, uuid4
 
-from hansard.application.retry import RetryPolicy
-from hansard.domain.errors import EngineError, EngineFailed, EngineRateLimited, EngineRejected
+import pytest
 
-BUSY = EngineFailed("busy", engine="fake")
+from hansard.application.backlog import QueuePolicy
+from hansard.application.run import GaveWay
+from hansard.domain.errors import EngineFailed, EngineRejected, IllegalMove, InvalidRequest, NotFound, QueueFull
+from hansard.domain.transcription import Parameters, Status, Transcription
+from tests.fakes import FakeEngine
+from tests.workshop import Workshop, speech
 
-
-def policy(**changed) -> RetryPolicy:
-    usual = {"max_attempts": 4, "base_seconds": 1.0, "cap_seconds": 60.0, "budget_seconds": 300.0}
-    return RetryPolicy(**{**usual, "jitter": lambda: 1.0, **changed})
-
-
-def slow_down(seconds: float) -> EngineError:
-    return EngineRateLimited("slow down", engine="fake", retry_after_seconds=seconds)
+ASKED = Parameters(engine="fake", language="en")
 
 
-def test_the_delay_doubles_with_each_failure() -> None:
-    delays = [policy().delay_seconds(BUSY, attempts=failed, waited_seconds=0) for failed in (1, 2, 3)]
-    assert delays == [1, 2, 4]
+def failed_at_the_third(shop: Workshop) -> Transcription:
+    """Two passages of three are on record."""
+    transcription = shop.submitted(speech(3), ASKED)
+
+    def fail(number: int) -> None:
+        if number == 3:
+            shop.engine.failures = [EngineRejected("no", engine="fake")]
+
+    shop.engine.on_passage = fail
+    assert shop.transcribe(transcription.id).status is Status.FAILED
+    done(shop, transcription.id)
+    shop.engine.on_passage = lambda number: None
+    return transcription
 
 
-def test_the_delay_stops_growing_at_the_cap() -> None:
-    assert policy(cap_seconds=3).delay_seconds(BUSY, attempts=3, waited_seconds=0) == 3
+def done(shop: Workshop, transcription_id: UUID) -> None:
+    """The queue's part, when a worker has done its job."""
+    shop.database.jobs.remove(transcription_id)
 
 
-def test_jitter_takes_a_part_of_the_delay() -> None:
-    assert policy(jitter=lambda: 0.25).delay_seconds(BUSY, attempts=3, waited_seconds=0) == 1
+def test_a_failed_one_is_queued_again_with_its_job_and_its_event() -> None:
+    shop = Workshop()
+    transcription = failed_at_the_third(shop)
+    again = shop.retry(transcription.id)
+    assert (again.id, again.status, again.failure) == (transcription.id, Status.QUEUED, None)
+    assert shop.database.jobs == [transcription.id]
+    assert shop.database.job_seconds[transcription.id] == 3.0
+    assert shop.database.events[-1].type == "transcription.retried"
 
 
-def test_it_gives_up_after_the_last_attempt() -> None:
-    assert policy().delay_seconds(BUSY, attempts=4, waited_seconds=0) is None
+def test_the_same_is_gone_on_with_where_it_stopped() -> None:
+    shop = Workshop()
+    transcription = failed_at_the_third(shop)
+    shop.retry(transcription.id)
+    assert shop.transcribe(transcription.id).status is Status.COMPLETED
+    assert len(shop.engine.heard) == 3
 
 
-def test_what_another_try_cannot_change_is_not_tried_again() -> None:
-    refused = EngineRejected("no", engine="fake")
-    assert policy().delay_seconds(refused, attempts=1, waited_seconds=0) is None
+def test_the_same_parameters_spelt_out_are_the_same() -> None:
+    shop = Workshop()
+    transcription = failed_at_the_third(shop)
+    shop.retry(transcription.id, ASKED)
+    assert len(shop.database.passages[transcription.id]) == 2
 
 
-def test_the_providers_wish_outweighs_the_cap() -> None:
-    assert policy(cap_seconds=5).delay_seconds(slow_down(90), attempts=1, waited_seconds=0) == 90
+def test_new_parameters_begin_anew() -> None:
+    shop = Workshop()
+    transcription = failed_at_the_third(shop)
+    again = shop.retry(transcription.id, Parameters(language="de"))
+    assert (again.parameters, again.progress) == (Parameters(language="de"), 0.0)
+    assert shop.transcribe(transcription.id).status is Status.COMPLETED
+    assert len(shop.engine.heard) == 5
 
 
-def test_the_providers_wish_is_the_least_not_the_most() -> None:
-    assert policy().delay_seconds(slow_down(1), attempts=3, waited_seconds=0) == 4
+def test_new_parameters_are_looked_at_before_anything_is_lost() -> None:
+    shop = Workshop()
+    transcription = failed_at_the_third(shop)
+    with pytest.raises(InvalidRequest):
+        shop.retry(transcription.id, Parameters(engine="parrot"))
+    assert shop.transcription(transcription.id).status is Status.FAILED
+    assert len(shop.database.passages[transcription.id]) == 2
 
 
-def test_a_wish_beyond_the_budget_is_a_refusal() -> None:
-    assert policy(budget_seconds=60).delay_seconds(slow_down(61), attempts=1, waited_seconds=0) is None
+def test_a_cancelled_one_can_be_taken_up_again() -> None:
+    shop = Workshop()
+    transcription = shop.submitted(speech(1))
+    shop.cancel(transcription.id)
+    shop.retry(transcription.id)
+    assert shop.transcribe(transcription.id).status is Status.COMPLETED
 
 
-@given(
-    attempts=st.integers(1, 60),
-    waited=st.floats(0, 1000),
-    jitter=st.floats(0, 1),
-    wish=st.none() | st.floats(0, 1000),
-)
-def test_no_wait_is_negative_or_goes_over_the_budget(
-    attempts: int, waited: float, jitter: float, wish: float | None
-) -> None:
-    error = EngineRateLimited("slow down", engine="fake", retry_after_seconds=wish)
-    delay = policy(max_attempts=100, jitter=lambda: jitter).delay_seconds(
-        error, attempts=attempts, waited_seconds=waited
-    )
-    assert delay is None or (delay >= 0 and waited + delay <= 300)
+def test_a_worker_that_has_not_noticed_the_cancellation_writes_nothing_into_the_new_life() -> None:
+    shop = Workshop()
+    transcription = shop.submitted(speech(3))
+
+    def cancel_and_retry(number: int) -> None:
+        if number == 2:
+            shop.cancel(transcription.id)
+            shop.retry(transcription.id)
+
+    shop.engine.on_passage = cancel_and_retry
+    with pytest.raises(GaveWay):
+        shop.transcribe(transcription.id)
+    assert shop.transcription(transcription.id).status is Status.QUEUED
+    assert len(shop.database.passages[transcription.id]) == 1
+    assert shop.transcribe(transcription.id).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(("take", "help_says"), [(False, "It is coming"), (True, "/audio/{audio_id}/transcriptions")])
+def test_what_is_coming_or_has_come_cannot_be_retried(take: bool, help_says: str) -> None:
+    shop = Workshop()
+    transcription = shop.submitted(speech(1))
+    if take:
+        shop.transcribe(transcription.id)
+    with pytest.raises(IllegalMove) as refusal:
+        shop.retry(transcription.id)
+    assert help_says in (refusal.value.failure.help or "")
+    assert len(shop.database.jobs) == 1
+
+
+def test_a_running_one_cannot_be_retried() -> None:
+    shop = Workshop(engine=FakeEngine(failures=[EngineFailed("no", engine="fake")]))
+    transcription = shop.submitted(speech(1))
+    refusals: list[str] = []
+
+    def retry(number: int) -> None:
+        with pytest.raises(IllegalMove) as refusal:
+            shop.retry(transcription.id)
+        refusals.append(refusal.value.failure.message)
+
+    shop.engine.on_passage = retry
+    shop.transcribe(transcription.id)
+    assert "running" in refusals[0]
+
+
+def test_a_full_queue_has_no_room_for_old_work_either() -> None:
+    shop = Workshop(queue_policy=QueuePolicy(most_waiting=1, most_waiting_of_owner=1))
+    transcription = shop.submitted(speech(1))
+    shop.cancel(transcription.id)
+    shop.submitted(speech(1))
+    with pytest.raises(QueueFull):
+        shop.retry(transcription.id)
+    assert shop.transcription(transcription.id).status is Status.CANCELLED
+
+
+def test_what_never_was_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        Workshop().retry(uuid4())

@@ -1,12 +1,14 @@
 """The last step: closing the record."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from hansard.domain.errors import EngineFailed, InvalidAudio, Superseded
-from hansard.domain.transcript import Segment
+from hansard.domain.errors import EngineFailed, EngineNotAuthenticated, InvalidAudio, Superseded
+from hansard.domain.speech import PassageLimits, Span
+from hansard.domain.transcript import Segment, Word
 from hansard.domain.transcription import Parameters, Result, Status
 from tests.fakes import FakeEngine
 from tests.workshop import Workshop, speech
@@ -23,7 +25,7 @@ class Listening(FakeEngine):
 
 
 class Deaf(FakeEngine):
-    def recognise(self, pcm, request):
+    def recognise(self, pcm, request, call=None):
         return iter(())
 
 
@@ -155,3 +157,50 @@ def test_segments_keep_the_engine_that_heard_them() -> None:
     (segment,) = shop.database.transcripts[transcription_id].segments
     assert isinstance(segment, Segment)
     assert segment.engine == "fake"
+
+
+# ── What is missing, and what nobody said ────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Says(FakeEngine):
+    """Gives these words, each a second long, at these seconds of the first passage, whatever it hears."""
+
+    at: tuple[float, ...] = ()
+    name: str = "fake"
+    limits: PassageLimits = field(default=PassageLimits(seconds=60, pause_seconds=30))
+
+    def recognise(self, pcm, request, call=None):
+        self.heard.append(pcm)
+        if len(self.heard) == 1:
+            for second in self.at:
+                word = Word("word", second, second + 1, 0.9)
+                yield Segment(start_seconds=second, end_seconds=second + 1, text="word", words=(word,))
+
+
+def test_a_record_that_lacks_nothing_says_so() -> None:
+    shop = Workshop()
+    coverage = result_of(shop, *recognised(shop)).coverage
+    assert (coverage.ratio, coverage.gaps, coverage.dropped) == (1, (), ())
+
+
+def test_speech_without_text_is_told_and_makes_the_record_second_best() -> None:
+    shop = Workshop(engine=Says(at=(0, 1, 2, 7, 8)))
+    result = result_of(shop, *recognised(shop, seconds=9))
+    assert result.coverage.gaps == (Span(3, 7),)
+    assert result.degraded_reasons == ("4.0 s of 9.0 s that sound like speech have no text",)
+
+
+def test_words_where_nobody_speaks_are_told_but_not_in_the_transcript() -> None:
+    shop = Workshop(engine=Says(at=(0, 1, 10)))
+    transcription_id = shop.submitted(speech(2) + bytes(len(speech(18))) + speech(1)).id
+    result = result_of(shop, transcription_id, work_on(shop, transcription_id))
+    assert [segment.start_seconds for segment in result.coverage.dropped] == [10]
+    assert shop.database.transcripts[transcription_id].text == "word word"
+
+
+def test_a_change_of_engine_makes_the_record_second_best() -> None:
+    refused = EngineNotAuthenticated("The key is wrong.", engine="fake", provider_status=401)
+    shop = Workshop(engine=FakeEngine(failures=[refused]), others=[FakeEngine("second")])
+    result = result_of(shop, *recognised(shop))
+    assert result.degraded_reasons == ("fake could not go on (engine_not_authenticated), so second took over",)

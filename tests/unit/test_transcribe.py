@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from hansard.application.run import GaveWay
 from hansard.application.transcribe import BrokenOff, Steps
 from hansard.domain.errors import HansardError, NotFound, StorageError
+from hansard.domain.events import Interruption, TranscriptionInterrupted
 from hansard.domain.transcription import Status
 from hansard.pipelines.in_process import InProcessRunner
 from tests.workshop import Workshop, speech
@@ -18,6 +20,11 @@ class Runner:
     def __init__(self, work: Callable[[UUID, int], None]) -> None:
         self.work = work
         self.runs: list[int] = []
+        self.forgotten: list[UUID] = []
+
+    def forget(self, transcription_id: UUID) -> int:
+        self.forgotten.append(transcription_id)
+        return len(self.runs)
 
     def run(self, transcription_id: UUID, run: int) -> None:
         self.runs.append(run)
@@ -29,6 +36,9 @@ class BareRunner:
 
     def __init__(self, steps: Steps) -> None:
         self.steps = InProcessRunner(steps)
+
+    def forget(self, transcription_id: UUID) -> int:
+        return 0
 
     def run(self, transcription_id: UUID, run: int) -> None:
         try:
@@ -57,8 +67,13 @@ def test_the_events_tell_the_whole_story() -> None:
     shop = Workshop()
     transcription = shop.submitted(speech(1))
     shop.transcribe(transcription.id)
-    story = [event.type for event in shop.database.events if event.subject_id == transcription.id]
-    assert story == ["transcription.queued", "transcription.started", "transcription.completed"]
+    story = [event.type for event in shop.database.events if event.subject == str(transcription.id)]
+    assert story == [
+        "transcription.queued",
+        "transcription.started",
+        "transcription.attempted",
+        "transcription.completed",
+    ]
 
 
 def test_a_steps_own_failure_is_not_overwritten_by_the_pipelines() -> None:
@@ -165,7 +180,7 @@ def test_a_lost_run_leaves_the_new_owners_work_alone() -> None:
 def test_decoded_audio_is_dropped_at_the_end() -> None:
     shop = Workshop()
     shop.transcribe(shop.submitted(speech(1)).id)
-    assert shop.prepared.kept == {}
+    assert shop.prepared.pcm == {}
 
 
 def test_decoded_audio_is_kept_while_another_worker_has_it() -> None:
@@ -173,7 +188,7 @@ def test_decoded_audio_is_kept_while_another_worker_has_it() -> None:
         shop.prepared.write(transcription_id, [speech(1)])
         with shop.database.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id)
-            transcription.interrupt(shop.clock())
+            transcription.start(shop.clock())
             uow.transcriptions.save(transcription)
             uow.commit()
 
@@ -198,3 +213,147 @@ def test_a_killed_worker_leaves_the_transcription_for_the_next() -> None:
 def test_what_never_was_is_not_found() -> None:
     with pytest.raises(NotFound):
         Workshop().transcribe(uuid4())
+
+
+# ── Workers that die ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def die(transcription_id: UUID, run: int) -> None:
+    raise KeyboardInterrupt
+
+
+def killed(shop: Workshop, transcription_id: UUID, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(KeyboardInterrupt):
+            shop.transcribe(transcription_id)
+
+
+def test_a_recording_that_kills_its_workers_is_tried_so_often_and_then_failed() -> None:
+    shop, runner = with_runner(die)
+    submitted = shop.submitted(speech(1))
+    killed(shop, submitted.id, times=3)
+    failed = shop.transcribe(submitted.id)
+    assert (failed.status, len(runner.runs)) == (Status.FAILED, 3)
+    assert failed.failure is not None
+    assert (failed.failure.code, failed.failure.category) == ("worker_crashed", "internal")
+
+
+def test_getting_somewhere_starts_the_count_of_crashes_anew() -> None:
+    shop = Workshop()
+    submitted = shop.submitted(speech(9))
+
+    def die_at_every_second_passage(number: int) -> None:
+        if number % 2 == 0:
+            shop.engine.heard.append(b"")
+            raise KeyboardInterrupt
+
+    shop.engine.on_passage = die_at_every_second_passage
+    killed(shop, submitted.id, times=8)
+    assert shop.transcribe(submitted.id).status is Status.COMPLETED
+
+
+def test_a_run_that_was_only_cut_off_from_the_database_is_no_crash() -> None:
+    shop, _ = with_runner(nothing)
+    submitted = shop.submitted(speech(1))
+    transcribe = shop.transcribe
+    with shop.database.unit_of_work() as uow:
+        transcription = uow.transcriptions.get(submitted.id)
+        transcribe._runs[submitted.id] = transcription.start(shop.clock())
+        uow.transcriptions.save(transcription)
+        uow.commit()
+    with pytest.raises(BrokenOff):
+        transcribe(submitted.id)
+    assert shop.transcription(submitted.id).crashes == 0
+
+
+def test_a_job_that_is_given_up_fails_with_the_error_of_the_last_time() -> None:
+    shop = Workshop()
+    submitted = shop.submitted(speech(1))
+    error = StorageError("The object store does not answer.", help="Look at it.")
+    shop.transcribe.give_up(submitted.id, "It was tried 9 times.", error)
+    assert shop.transcription(submitted.id).failure == error.failure
+
+
+# ── Interruptions ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def interrupted(shop: Workshop) -> list[str]:
+    return [event.reason for event in shop.database.events if isinstance(event, TranscriptionInterrupted)]
+
+
+def test_a_worker_that_is_stopped_puts_its_transcription_back() -> None:
+    def stop(transcription_id: UUID, run: int) -> None:
+        transcribe.interrupt(transcription_id, Interruption.WORKER_STOPPED)
+
+    shop, _ = with_runner(stop)
+    transcribe = shop.transcribe
+    submitted = shop.submitted(speech(1))
+    with pytest.raises(GaveWay):
+        transcribe(submitted.id)
+    left = shop.transcription(submitted.id)
+    assert (left.status, left.crashes, interrupted(shop)) == (Status.QUEUED, 0, ["worker_stopped"])
+
+
+def test_a_worker_that_lost_its_transcription_does_not_put_it_back() -> None:
+    shop, _ = with_runner(die)
+    submitted = shop.submitted(speech(1))
+    frozen = shop.transcribe
+    with pytest.raises(KeyboardInterrupt):
+        frozen(submitted.id)
+    killed(shop, submitted.id, times=1)
+    frozen.interrupt(submitted.id, Interruption.WORKER_STOPPED)
+    assert (shop.transcription(submitted.id).status, interrupted(shop)) == (Status.RUNNING, ["worker_lost"])
+
+
+def test_a_long_job_gives_way_at_the_end_of_a_passage_and_goes_on_later() -> None:
+    shop = Workshop()
+    submitted = shop.submitted(speech(4))
+
+    def hurry(number: int) -> None:
+        shop.clock.advance(31 if number == 2 else 0)
+        shop.database.more_urgent_work = number == 2
+
+    shop.engine.on_passage = hurry
+    with pytest.raises(GaveWay):
+        shop.transcribe(submitted.id)
+    assert len(shop.database.passages[submitted.id]) == 2
+    assert (shop.transcription(submitted.id).status, interrupted(shop)) == (Status.QUEUED, ["gave_way"])
+    assert shop.transcribe(submitted.id).status is Status.COMPLETED
+    assert len(shop.engine.heard) == 4
+
+
+def test_a_job_that_has_just_begun_does_not_give_way() -> None:
+    shop = Workshop()
+    shop.database.more_urgent_work = True
+    assert shop.transcribe(shop.submitted(speech(4)).id).status is Status.COMPLETED
+
+
+# ── Deletions ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_deleted_in_mid_run_leaves_nothing_behind() -> None:
+    shop = Workshop()
+    submitted = shop.submitted(speech(3))
+
+    def delete(number: int) -> None:
+        with shop.database.unit_of_work() as uow:
+            uow.audio.delete(submitted.audio_id)
+            uow.commit()
+
+    shop.engine.on_passage = delete
+    with pytest.raises(NotFound):
+        shop.transcribe(submitted.id)
+    assert (shop.prepared.pcm, shop.database.passages, shop.database.transcripts) == ({}, {}, {})
+
+
+def test_the_traces_of_what_was_deleted_in_mid_run_are_removed() -> None:
+    def delete(transcription_id: UUID, run: int) -> None:
+        with shop.database.unit_of_work() as uow:
+            uow.transcriptions.delete(uow.transcriptions.get(transcription_id))
+            uow.commit()
+
+    shop, runner = with_runner(delete)
+    submitted = shop.submitted(speech(1))
+    with pytest.raises(NotFound):
+        shop.transcribe(submitted.id)
+    assert runner.forgotten == [submitted.id]

@@ -5,22 +5,25 @@ One contract suite per port (`tests/contract/`) runs against the fake and agains
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from threading import Event as Flag
 from typing import BinaryIO, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
+from hansard.domain.circuit import Circuit
 from hansard.domain.events import Event
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
-from hansard.domain.transcription import Attempt, Status, Transcription
+from hansard.domain.transcription import Attempt, Parameters, Status, Transcription
 
 Clock = Callable[[], datetime]
 """The time now, timezone-aware."""
 
 T = TypeVar("T")
+EventT = TypeVar("EventT", bound=Event)
 
 Sleep = Callable[[float], None]
 """Wait so many seconds."""
@@ -37,15 +40,21 @@ class AudioStore(Protocol):
         ...
 
     def open(self, stored: StoredObject) -> BinaryIO:
-        """A seekable, read-only stream. Raises `NotFound`."""
+        """A seekable, read-only stream. Raises `RecordingLost`."""
         ...
 
     def read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` up to, not including, `end`, in blocks. Raises `NotFound` at the call."""
+        """The bytes from `start` up to, not including, `end`, in blocks. Raises `RecordingLost` at the call."""
         ...
+
+    def exists(self, stored: StoredObject) -> bool: ...
 
     def delete(self, stored: StoredObject) -> None:
         """Remove the bytes; removing what is not there is no error."""
+        ...
+
+    def check(self) -> None:
+        """Write, read and remove a few bytes. Raises `StorageError` when that cannot be done."""
         ...
 
 
@@ -84,6 +93,10 @@ class PreparedAudio(Protocol):
 
     def remove(self, transcription_id: UUID) -> None: ...
 
+    def kept(self) -> tuple[UUID, ...]:
+        """The transcriptions whose audio is kept here."""
+        ...
+
 
 # ── Engines ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +131,18 @@ ANYTHING = Recognition()
 """No wish in particular: the engine's defaults."""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineCall:
+    """What passes between an engine at work and whoever waits for it, beside text.
+
+    `stop` is set, from another thread, when the answer is not wanted any more. `request_ids` are the provider's names
+    for the requests it was sent, in order; the engine appends each as soon as it is known.
+    """
+
+    stop: Flag = field(default_factory=Flag)
+    request_ids: list[str] = field(default_factory=list[str])
+
+
 class SpeechEngine(Protocol):
     """Turns speech into text. Raises only `EngineError`s. Thread-safe."""
 
@@ -132,16 +157,28 @@ class SpeechEngine(Protocol):
         """Why this engine's transcripts are second best; None for an engine of full quality."""
         ...
 
+    @property
+    def models_in_memory(self) -> tuple[str, ...]:
+        """The models that this process holds ready. Quick."""
+        ...
+
     def status(self, request: Recognition = ANYTHING) -> EngineStatus:
         """Whether it can do `request` now. Quick, and without the network."""
         ...
 
     def model_for(self, request: Recognition) -> str:
-        """The name of the model that would be used, or `EngineRejected` when it can't honour the request."""
+        """The name of the model that would be used.
+
+        Raises `EngineRejected` when it can't honour the request, `EngineUnavailable` when the settings are at fault.
+        """
         ...
 
-    def recognise(self, pcm: bytes, request: Recognition) -> Iterator[Segment]:
-        """Segments as they are recognised. `pcm` is one passage of 16 kHz mono s16le; times count from its start."""
+    def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
+        """Segments as they are recognised. `pcm` is one passage of 16 kHz mono s16le; times count from its start.
+
+        Within a second of `call.stop` being set the engine has given up what can be given up (a request to a provider,
+        a child process) and the iterator ends or raises `EngineStopped`; what it is told then counts for nothing.
+        """
         ...
 
 
@@ -163,12 +200,24 @@ class Page(Generic[T]):
 class AudioRepository(Protocol):
     def add(self, audio: AudioFile) -> None: ...
 
-    def get(self, audio_id: UUID) -> AudioFile:
-        """Raises `NotFound`."""
+    def get(self, audio_id: UUID, *, for_update: bool = False) -> AudioFile:
+        """Raises `NotFound`. `for_update` locks it until the unit of work ends."""
+        ...
+
+    def delete(self, audio_id: UUID) -> None:
+        """Its transcriptions, with all that was recognised, go with it."""
         ...
 
     def page(self, *, limit: int, cursor: str | None = None) -> Page[AudioFile]:
         """Newest first. Raises `InvalidRequest` for a cursor it did not make."""
+        ...
+
+    def hold_bytes(self, stored: StoredObject) -> None:
+        """Until the unit of work ends, nobody else may add an audio file with these bytes, or remove them."""
+        ...
+
+    def uses_bytes(self, stored: StoredObject) -> bool:
+        """Whether any audio file has these bytes."""
         ...
 
 
@@ -183,6 +232,10 @@ class TranscriptionRepository(Protocol):
 
     def save(self, transcription: Transcription) -> None: ...
 
+    def delete(self, transcription: Transcription) -> None:
+        """With all that was recognised. The events it recorded are written; those of the past stay."""
+        ...
+
     def page(
         self,
         *,
@@ -192,6 +245,26 @@ class TranscriptionRepository(Protocol):
         audio_id: UUID | None = None,
     ) -> Page[Transcription]:
         """Newest first. Raises `InvalidRequest` for a cursor it did not make."""
+        ...
+
+    def of_audio(self, audio_id: UUID) -> tuple[Transcription, ...]:
+        """All of them, locked until the unit of work ends."""
+        ...
+
+    def in_flight(self, *, owner: str, sha256: str, parameters: Parameters) -> Transcription | None:
+        """One of the owner's that is queued or running, for the same bytes and the same parameters.
+
+        Until the unit of work ends, nobody else may ask the same question: so of two identical requests, the second
+        finds what the first has made.
+        """
+        ...
+
+    def unfinished(self) -> tuple[UUID, ...]:
+        """All that are queued or running."""
+        ...
+
+    def recent_real_time_factor(self) -> float | None:
+        """Processing time over audio time, of the last ones completed; None when there are none."""
         ...
 
 
@@ -214,19 +287,134 @@ class TranscriptRepository(Protocol):
 
     def get(self, transcription_id: UUID) -> Transcript | None: ...
 
+    def clear(self, transcription_id: UUID) -> None:
+        """Forget the passages: they are of no use for what is asked now."""
+        ...
+
+
+class CircuitRepository(Protocol):
+    """Saving a circuit also writes the events it recorded."""
+
+    def get(self, engine: str, *, for_update: bool = False) -> Circuit:
+        """An engine that was never heard of has a closed circuit. `for_update` locks it until the unit of work ends."""
+        ...
+
+    def save(self, circuit: Circuit) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """A client's own name for one request. `request` says what was asked, as a digest; `route` what for."""
+
+    owner: str
+    route: str
+    key: str
+    request: str
+
+
+class IdempotencyRepository(Protocol):
+    def find(self, key: IdempotencyKey, *, since: datetime) -> UUID | None:
+        """What was made for this key, if that was not before `since`.
+
+        Until the unit of work ends nobody else may ask for the same key. Raises `InvalidRequest` when the key was used
+        for another request.
+        """
+        ...
+
+    def keep(self, key: IdempotencyKey, made_id: UUID, at: datetime) -> None: ...
+
+    def forget_before(self, moment: datetime) -> int:
+        """Remove the keys kept before `moment`; how many there were."""
+        ...
+
 
 class EventLog(Protocol):
     def append(self, event: Event) -> None: ...
 
-    def of(self, subject_id: UUID) -> tuple[Event, ...]:
+    def of(self, subject: UUID | str) -> tuple[Event, ...]:
         """All events about one subject, oldest first."""
         ...
 
+    def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
+        """The last event of that kind about the subject."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What is left to remove of something deleted. `stored` is None where only transcriptions were deleted."""
+
+    audio_id: UUID
+    stored: StoredObject | None
+    transcription_ids: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The queue as it is now. `oldest_seconds` is how long the first of the waiting jobs has waited."""
+
+    jobs: int
+    jobs_of_owner: int
+    audio_seconds: float
+    oldest_seconds: float
+    running: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerState:
+    """A worker that is alive. `models` are in its memory; `transcription_id` is in its hands."""
+
+    name: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    models: tuple[str, ...]
+    transcription_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """What has to be done again and again: by one worker of all in each period, or by one on each machine.
+
+    What `run` raises is logged, and it is run again when its time comes.
+    """
+
+    name: str
+    every_seconds: float
+    run: Callable[[], object]
+    on_each_machine: bool = False
+
 
 class JobQueue(Protocol):
-    def defer_transcription(self, transcription: Transcription) -> None:
-        """Have a worker take it; the job exists only if the unit of work commits."""
+    def defer_transcription(self, transcription: Transcription, *, audio_seconds: float | None) -> None:
+        """Have a worker take it; the job exists only if the unit of work commits. `audio_seconds` None: not known."""
         ...
+
+    def withdraw(self, transcription_id: UUID) -> None:
+        """Take its job out again, if no worker has it yet."""
+        ...
+
+    def has_job(self, transcription_id: UUID) -> bool:
+        """Whether its job waits or is being done."""
+        ...
+
+    def jobs(self) -> frozenset[UUID]:
+        """The transcriptions that have a job, waiting or being done."""
+        ...
+
+    def has_more_urgent(self, transcription_id: UUID) -> bool:
+        """Whether a job waits that should have been taken before this one, which is being done."""
+        ...
+
+    def defer_erasure(self, erasure: Erasure) -> None:
+        """Have what is left of something deleted removed, until that succeeds."""
+        ...
+
+    def waiting(self, owner: str) -> Waiting: ...
+
+    def workers(self) -> tuple[WorkerState, ...]: ...
 
 
 class UnitOfWork(AbstractContextManager["UnitOfWork", None], Protocol):
@@ -242,6 +430,12 @@ class UnitOfWork(AbstractContextManager["UnitOfWork", None], Protocol):
     def transcripts(self) -> TranscriptRepository: ...
 
     @property
+    def circuits(self) -> CircuitRepository: ...
+
+    @property
+    def idempotency(self) -> IdempotencyRepository: ...
+
+    @property
     def events(self) -> EventLog: ...
 
     @property
@@ -254,3 +448,7 @@ class PipelineRunner(Protocol):
     """Runs the steps of `application.transcribe` in order. The outcome is on the transcription, not returned."""
 
     def run(self, transcription_id: UUID, run: int) -> None: ...
+
+    def forget(self, transcription_id: UUID) -> int:
+        """Remove every trace of the runs about this transcription; how many there were. Thread-safe."""
+        ...

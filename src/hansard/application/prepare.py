@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from threading import Event as Flag
 from uuid import UUID
 
 from hansard.application.ports import AudioDecoder, AudioStore, Clock, PreparedAudio, SpeechDetector, UnitOfWork
 from hansard.application.run import Run
+from hansard.application.watched import watched_call
 from hansard.domain.audio import BYTES_PER_SECOND, StoredObject
-from hansard.domain.errors import InvalidAudio
+from hansard.domain.errors import InvalidAudio, Superseded
 from hansard.domain.speech import Speech
 
 
@@ -30,12 +33,15 @@ class PrepareAudio:
     prepared: PreparedAudio
     max_audio_seconds: float
 
-    def __call__(self, transcription_id: UUID, stored: StoredObject) -> Speech:
+    def __call__(self, transcription_id: UUID, stored: StoredObject, stop: Flag) -> Speech:
+        """Raises `Superseded` soon after `stop` is set, and keeps nothing then."""
         detector = self.detector()
 
         def heard(blocks: Iterable[bytes]) -> Iterator[bytes]:
             seconds = 0.0
             for block in blocks:
+                if stop.is_set():
+                    raise Superseded("The recording's transcription is not wanted any more.")
                 seconds += len(block) / BYTES_PER_SECOND
                 self._require_bearable(seconds)
                 detector.feed(block)
@@ -71,7 +77,7 @@ class Prepare:
                 stored = uow.audio.get(transcription.audio_id).stored
                 speech = uow.transcripts.speech(transcription_id)
             if speech is None or not self.prepared.exists(transcription_id):
-                speech = self.prepare_audio(transcription_id, stored)
+                speech = watched_call(partial(self.prepare_audio, transcription_id, stored), run.check)
                 with run.change() as (uow, _):
                     uow.transcripts.save_speech(transcription_id, speech)
             _require_speech(speech)

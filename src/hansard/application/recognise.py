@@ -1,17 +1,29 @@
-"""Second step: turn the speech that is not yet recognised into text, a passage at a time.
+"""Second step: turn the speech that is not yet recognised into text.
+
+    each engine of the chain     until one has come to the end of the speech
+        each attempt             until the engine's failures are not worth another
+            each passage         of the speech that has no text yet
+    what was missed              is heard again
 
 Each finished passage is committed. What is to do is computed anew at every attempt from what is on record, so a
-retry, another worker or another engine continues where the last one stopped.
+retry, another worker or another engine continues where the last one stopped. A transcription that is not wanted any
+more stops all of this within moments, wherever it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from hansard.application.choose_engine import ChooseEngine
+from hansard.application.attempt import AttemptAtWork, activity
+from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.engine_chain import POLL_SECONDS, EngineChain, none_will_do
 from hansard.application.ports import (
+    ANYTHING,
     AttemptObserver,
     Clock,
+    EngineState,
     PreparedAudio,
     Recognition,
     Sleep,
@@ -19,20 +31,22 @@ from hansard.application.ports import (
     UnitOfWork,
 )
 from hansard.application.prepare import PrepareAudio
-from hansard.application.retry import RetryPolicy
+from hansard.application.retry_policy import RetryPolicy
 from hansard.application.run import Run
-from hansard.domain.errors import EngineError, Failure
-from hansard.domain.speech import Span, Speech, plan_passages, remaining
-from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
+from hansard.application.watched import watched_call
+from hansard.domain.coverage import covered, speech_within
+from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, EngineRejected, Failure
+from hansard.domain.speech import Span, Speech, remaining
+from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Parameters
 
-REPORT_EVERY_SECONDS = 1.0
-"""How often a passage at work says how far it is, and finds out whether it is still wanted."""
+SHORTEST_SLICE_SECONDS = 30.0
+"""What a run may work before it gives way to more urgent ones: to start it again costs about half a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """What the step measured, over this attempt alone."""
+    """What the step measured, over this run alone."""
 
     engine: str
     model: str
@@ -42,63 +56,33 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognise:
-    """Raises the `EngineError` that retrying could not overcome."""
+    """Raises the `EngineError` that neither retrying nor another engine could overcome.
+
+    Speech without text is heard again where `gap_seconds` of it or more are in one place.
+    """
 
     unit_of_work: Callable[[], UnitOfWork]
     prepare_audio: PrepareAudio
     prepared: PreparedAudio
-    choose_engine: ChooseEngine
+    chain: EngineChain
+    breaker: CircuitBreaker
     retry: RetryPolicy
     observe: AttemptObserver
+    gap_seconds: float
     clock: Clock
     sleep: Sleep
 
     def __call__(self, transcription_id: UUID, run_number: int) -> Recognised:
         run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
+        gives_way_at = self.clock() + timedelta(seconds=SHORTEST_SLICE_SECONDS)
         with run.failures_recorded():
             with run.change() as (uow, transcription):
                 parameters = transcription.parameters
                 stored = uow.audio.get(transcription.audio_id).stored
             if not self.prepared.exists(transcription_id):
-                self.prepare_audio(transcription_id, stored)
-            request = recognition(parameters)
-            engine = self.choose_engine(parameters.engine, request, on_wait=run.report)
-            return self._with_retries(run, engine, request)
-
-    def _with_retries(self, run: Run, engine: SpeechEngine, request: Recognition) -> Recognised:
-        failures, waited_seconds = 0, 0.0
-        while True:
-            attempt = self._begin_attempt(run, engine, request)
-            try:
-                attempt.recognise(request)
-            except EngineError as error:
-                # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
-                failures = 1 if attempt.finished else failures + 1
-                delay = self.retry.delay_seconds(error, attempts=failures, waited_seconds=waited_seconds)
-                self._end_attempt(run, error.failure, retry_in_seconds=delay)
-                if delay is None:
-                    raise
-                run.report(f"trying {engine.name} again in {delay:.0f} s: {error}")
-                self.sleep(delay)
-                waited_seconds += delay
-            else:
-                self._end_attempt(run)
-                return attempt.measured()
-
-    def _begin_attempt(self, run: Run, engine: SpeechEngine, request: Recognition) -> "_Attempt":
-        model = engine.model_for(request)
-        with run.change() as (uow, transcription):
-            transcription.begin_attempt(engine=engine.name, model=model, at=self.clock())
-            transcription.report(f"recognising with {engine.name}")
-            speech = uow.transcripts.speech(run.transcription_id)
-            done = uow.transcripts.passages(run.transcription_id)
-        self.observe(transcription.attempts[-1], None)
-        return _Attempt(run, self.prepared, engine, model, speech or Speech(0.0, ()), done)
-
-    def _end_attempt(self, run: Run, failure: Failure | None = None, *, retry_in_seconds: float | None = None) -> None:
-        with run.change() as (_, transcription):
-            transcription.end_attempt(self.clock(), failure)
-        self.observe(transcription.attempts[-1], retry_in_seconds)
+                watched_call(partial(self.prepare_audio, transcription_id, stored), run.check)
+            recognition = _Recognition(step=self, run=run, parameters=parameters, gives_way_at=gives_way_at)
+            return recognition.complete()
 
 
 def recognition(parameters: Parameters) -> Recognition:
@@ -111,60 +95,180 @@ def recognition(parameters: Parameters) -> Recognition:
     )
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One way through the speech that is left. `done` was on record before it, `finished` it adds."""
+@dataclass(slots=True, kw_only=True)
+class _Recognition:
+    """One run of the step. What it waits counts against one budget, whatever it waits for."""
 
+    step: Recognise
     run: Run
-    prepared: PreparedAudio
-    engine: SpeechEngine
-    model: str
-    speech: Speech
-    done: tuple[RecognisedPassage, ...]
-    finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
+    parameters: Parameters
+    gives_way_at: datetime
 
-    def recognise(self, request: Recognition) -> None:
-        left = remaining(self.speech.regions, [passage.span for passage in self.done])
-        for span in plan_passages(left, self.engine.limits):
-            # One language for a recording: short passages are too little to detect it from, each for itself.
-            language = request.language or Transcript.of((*self.done, *self.finished)).language
-            segments = self._listen(span, replace(request, language=language))
-            self._keep(RecognisedPassage(span=span, engine=self.engine.name, model=self.model, segments=segments))
+    request: Recognition = ANYTHING
+    refusals: list[EngineError] = field(default_factory=list[EngineError])
+    """Why engines were not tried."""
+    failed: EngineError | None = None
+    """How the last attempt failed."""
+    left: Failure | None = None
+    """Why an engine was left that should have done the work, until another begins."""
+    waited_seconds: float = 0.0
 
-    def measured(self) -> Recognised:
+    def complete(self) -> Recognised:
+        attempt = self._with_any_engine()
+        attempts = [attempt, *self._hear_again(attempt.engine)]
+        passages = [passage for attempt in attempts for passage in attempt.finished]
         return Recognised(
-            engine=self.engine.name,
-            model=self.model,
-            passages=len(self.finished),
-            recognised_seconds=sum(passage.span.seconds for passage in self.finished),
+            engine=attempt.engine.name,
+            model=attempt.model,
+            passages=len(passages),
+            recognised_seconds=sum(passage.span.seconds for passage in passages),
         )
 
-    def _listen(self, span: Span, request: Recognition) -> tuple[Segment, ...]:
-        pcm = self.prepared.read(self.run.transcription_id, span)
-        reported_at = self.run.clock()
-        segments: list[Segment] = []
-        for segment in self.engine.recognise(pcm, request):
-            segments.append(replace(segment.shifted(span.start_seconds), engine=self.engine.name))
-            if (self.run.clock() - reported_at).total_seconds() >= REPORT_EVERY_SECONDS:
-                self._report(segments[-1].end_seconds)
-                reported_at = self.run.clock()
-        return tuple(segments)
+    # ── One engine after the other ───────────────────────────────────────────────────────────────────────
 
-    def _keep(self, passage: RecognisedPassage) -> None:
+    def _with_any_engine(self) -> AttemptAtWork:
+        """Where engines are only paused, the chain is gone through again when the first pause is over."""
+        while True:
+            self.request, self.refusals, self.left = recognition(self.parameters), [], None
+            for engine in self.step.chain.candidates(self.parameters):
+                attempt = self._with(engine)
+                if attempt is not None:
+                    return attempt
+            pauses = [refusal.retry_after_seconds or 0.0 for refusal in self.refusals if _is_paused(refusal)]
+            if not pauses or self.waited_seconds + min(pauses) > self.step.retry.budget_seconds:
+                raise self.failed or none_will_do(self.refusals)
+            self._wait(max(min(pauses), POLL_SECONDS), "waiting until an engine may be tried again")
+
+    def _with(self, engine: SpeechEngine) -> AttemptAtWork | None:
+        """The attempt that came to the end of the speech; None when it is the next engine's turn."""
+        try:
+            self.step.chain.require_ready(engine, self.request, on_wait=self.run.report, wait=self._sleep)
+        except EngineError as refusal:
+            self.refusals.append(refusal)
+            return None
+        try:
+            return self._with_retries(engine)
+        except EngineRejected:
+            raise
+        except (EnginePaused, EngineOutOfUse) as refusal:
+            self.refusals.append(refusal)
+            self._leave(refusal)
+        except EngineError as error:
+            if not self.parameters.falls_back:
+                raise
+            self._leave(error)
+        return None
+
+    def _leave(self, error: EngineError) -> None:
+        """The model asked for was that engine's; the next one uses its own."""
+        self.left, self.request = error.failure, replace(self.request, model=None)
+
+    # ── One attempt after the other ──────────────────────────────────────────────────────────────────────
+
+    def _with_retries(self, engine: SpeechEngine) -> AttemptAtWork:
+        failures = 0
+        while True:
+            self.step.breaker.admit(engine.name)
+            attempt = self._begin_attempt(engine, self.request)
+            done = [passage.span for passage in attempt.done]
+            try:
+                attempt.recognise(remaining(attempt.speech.regions, done), self.request)
+            except EngineError as error:
+                self.failed = error
+                # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
+                failures = 1 if attempt.finished else failures + 1
+                delay = self.step.retry.delay_seconds(error, attempts=failures, waited_seconds=self.waited_seconds)
+                self._end_attempt(error.failure, retry_in_seconds=delay)
+                if delay is None:
+                    raise
+                self._wait(delay, f"trying {engine.name} again in {delay:.0f} s: {error}")
+            else:
+                self._end_attempt()
+                return attempt
+
+    def _begin_attempt(self, engine: SpeechEngine, request: Recognition, *, decoding: int = 0) -> AttemptAtWork:
+        model = engine.model_for(request)
+        now = self.step.clock()
         with self.run.change() as (uow, transcription):
-            uow.transcripts.add_passage(self.run.transcription_id, passage)
-            transcription.advance_attempt(passage.span.seconds)
-            transcription.report(f"recognising with {self.engine.name}", self._progress(passage.span.end_seconds))
-        self.finished.append(passage)
-
-    def _report(self, reached_seconds: float) -> None:
-        self.run.report(f"recognising with {self.engine.name}", self._progress(reached_seconds))
-
-    def _progress(self, reached_seconds: float) -> float:
-        """The part of the speech that lies before `reached_seconds`: passages are taken in order of time."""
-        if not self.speech.regions:
-            return 0.0
-        heard = sum(
-            max(0.0, min(region.end_seconds, reached_seconds) - region.start_seconds) for region in self.speech.regions
+            if (left := self.left) and left.engine and left.engine != engine.name:
+                transcription.fall_back(now, engine=left.engine, next_engine=engine.name, failure=left)
+            transcription.begin_attempt(engine=engine.name, model=model, at=now)
+            transcription.report(activity(engine, decoding))
+            speech = uow.transcripts.speech(self.run.transcription_id)
+            done = uow.transcripts.passages(self.run.transcription_id)
+        self.left = None
+        self.step.observe(transcription.attempts[-1], None)
+        return AttemptAtWork(
+            run=self.run,
+            prepared=self.step.prepared,
+            breaker=self.step.breaker,
+            engine=engine,
+            model=model,
+            speech=speech or Speech(0.0, ()),
+            done=done,
+            gives_way_at=self.gives_way_at,
+            decoding=decoding,
         )
-        return heard / self.speech.seconds
+
+    def _end_attempt(self, failure: Failure | None = None, *, retry_in_seconds: float | None = None) -> None:
+        with self.run.change() as (_, transcription):
+            transcription.end_attempt(self.step.clock(), failure)
+        self.step.observe(transcription.attempts[-1], retry_in_seconds)
+
+    def _wait(self, seconds: float, activity: str) -> None:
+        self.run.report(activity)
+        self._sleep(seconds)
+        self.waited_seconds += seconds
+
+    def _sleep(self, seconds: float) -> None:
+        self.run.wait(seconds, self.step.sleep)
+
+    # ── What was missed ──────────────────────────────────────────────────────────────────────────────────
+
+    def _hear_again(self, first: SpeechEngine) -> Iterator[AttemptAtWork]:
+        """Each gap alone and without a prompt, which can make Whisper skip; then by another engine that is as good.
+
+        Whatever goes wrong here costs nothing: the gap stays a gap, and is told.
+        """
+        for decoding, engine in enumerate((first, *self._as_good_as(first)), start=1):
+            request = replace(
+                self.request, prompt=None, hotwords=None, model=self.request.model if engine is first else None
+            )
+            speech = self._still_missing(decoding)
+            if not speech:
+                continue
+            try:
+                self.step.breaker.admit(engine.name)
+                attempt = self._begin_attempt(engine, request, decoding=decoding)
+            except EngineError:
+                continue
+            try:
+                attempt.recognise(speech, request)
+            except EngineError as error:
+                self._end_attempt(error.failure)
+            else:
+                self._end_attempt()
+            yield attempt
+
+    def _as_good_as(self, first: SpeechEngine) -> Iterator[SpeechEngine]:
+        """A lesser engine would fill gaps with words that nobody said."""
+        if not self.parameters.falls_back:
+            return
+        for engine in self.step.chain.candidates(self.parameters):
+            if engine is not first and engine.degraded_reason is None and engine.status().state is EngineState.READY:
+                yield engine
+
+    def _still_missing(self, decoding: int) -> tuple[Span, ...]:
+        """The speech in gaps that has not been heard again yet. None where that killed a worker."""
+        with self.run.change() as (uow, transcription):
+            speech = uow.transcripts.speech(transcription.id) or Speech(0.0, ())
+            passages = uow.transcripts.passages(transcription.id)
+        if transcription.crashes:
+            return ()
+        _, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.step.gap_seconds)
+        missing = (span for gap in coverage.gaps for span in speech_within(speech, gap))
+        return tuple(remaining(missing, [passage.span for passage in passages if passage.decoding == decoding]))
+
+
+def _is_paused(refusal: EngineError) -> bool:
+    return isinstance(refusal, EnginePaused)

@@ -1,29 +1,56 @@
-"""When to try an engine again: the decision as data, apart from whoever carries it out."""
+"""Ask again for a transcription that failed or was cancelled, without sending the recording again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from uuid import UUID
 
-from hansard.domain.errors import EngineError
+from hansard.application.ports import Clock, UnitOfWork
+from hansard.application.submit import Submit
+from hansard.domain.errors import IllegalMove
+from hansard.domain.transcription import Parameters, Status, Transcription
+
+_COMING = "It is coming: GET /transcriptions/{id} tells how far it is. To ask for something else, cancel it first."
+
+WAY_ON: Mapping[Status, str] = MappingProxyType(
+    {
+        Status.QUEUED: _COMING,
+        Status.RUNNING: _COMING,
+        Status.COMPLETED: "Ask for another one of the same recording with POST /audio/{audio_id}/transcriptions.",
+    }
+)
+"""What to do instead, where there is nothing to retry."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """Exponential back-off with full jitter.
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Raises `NotFound`, `IllegalMove` for one that has not failed and was not cancelled, and what `submit` refuses."""
 
-    Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. The provider's own
-    `Retry-After` is a lower bound. `jitter` draws uniformly from 0 … 1.
-    """
+    unit_of_work: Callable[[], UnitOfWork]
+    submit: Submit
+    clock: Clock
 
-    max_attempts: int
-    base_seconds: float
-    cap_seconds: float
-    budget_seconds: float
-    jitter: Callable[[], float]
+    def __call__(self, transcription_id: UUID, parameters: Parameters | None = None) -> Transcription:
+        """What was recognised is kept and gone on from, unless there are new `parameters`: then it all begins anew.
 
-    def delay_seconds(self, error: EngineError, *, attempts: int, waited_seconds: float) -> float | None:
-        """How long to wait before the next attempt, after `attempts` have failed; None to give up."""
-        if not error.failure.retryable or attempts >= self.max_attempts:
-            return None
-        backoff = min(self.cap_seconds, self.base_seconds * 2 ** (attempts - 1)) * self.jitter()
-        delay = max(backoff, error.retry_after_seconds or 0.0)
-        return delay if waited_seconds + delay <= self.budget_seconds else None
+        Where its last worker has not noticed yet that it was cancelled, the new job waits for that.
+        """
+        if parameters is not None:
+            self.submit.check(parameters)
+        with self.unit_of_work() as uow:
+            transcription = uow.transcriptions.get(transcription_id, for_update=True)
+            if transcription.status in WAY_ON:
+                raise IllegalMove(
+                    f"There is nothing to retry: the transcription is {transcription.status}.",
+                    help=WAY_ON[transcription.status],
+                )
+            self.submit.policy.require_room(uow, transcription.owner)
+            if parameters not in (None, transcription.parameters):
+                uow.transcripts.clear(transcription_id)
+            transcription.retry(self.clock(), parameters)
+            uow.transcriptions.save(transcription)
+            # Not locked: who deletes it locks the transcriptions too, and waits for this one.
+            audio = uow.audio.get(transcription.audio_id)
+            uow.jobs.defer_transcription(transcription, audio_seconds=audio.properties.duration_seconds)
+            uow.commit()
+        return transcription

@@ -5,9 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansard.application.ports import Clock, UnitOfWork
-from hansard.domain.errors import Category, Failure, HansardError, StorageError, Superseded
+from hansard.application.ports import Clock, Sleep, UnitOfWork
+from hansard.domain.errors import Category, Failure, HansardError, NotFound, StorageError, Superseded
 from hansard.domain.transcription import Transcription
+
+LOOK_EVERY_SECONDS = 1.0
+
+
+class GaveWay(HansardError):
+    """More urgent work waits. The transcription is queued again, and goes on from where it is."""
+
+    code = "gave_way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +31,31 @@ class Run:
     def change(self) -> Generator[tuple[UnitOfWork, Transcription]]:
         """One short transaction on the transcription. Raises `Superseded` when this run does not own it any more."""
         with self.unit_of_work() as uow:
-            transcription = uow.transcriptions.get(self.transcription_id, for_update=True)
-            transcription.require_run(self.number)
+            transcription = self._mine(uow, for_update=True)
             yield uow, transcription
             uow.transcriptions.save(transcription)
             uow.commit()
 
+    def check(self) -> None:
+        """Raises `Superseded` when this run does not own the transcription any more."""
+        with self.unit_of_work() as uow:
+            self._mine(uow)
+
+    def wait(self, seconds: float, sleep: Sleep) -> None:
+        """Sleep, but not through a cancellation: raises `Superseded`."""
+        while seconds > 0:
+            nap = min(seconds, LOOK_EVERY_SECONDS)
+            sleep(nap)
+            seconds -= nap
+            self.check()
+
     def report(self, activity: str, progress: float | None = None) -> None:
         with self.change() as (_, transcription):
             transcription.report(activity, progress)
+
+    def warn(self, warning: str) -> None:
+        with self.change() as (_, transcription):
+            transcription.warn(warning)
 
     @contextmanager
     def failures_recorded(self) -> Generator[None]:
@@ -41,7 +65,7 @@ class Run:
         """
         try:
             yield
-        except (Superseded, StorageError):
+        except (Superseded, StorageError, GaveWay):
             raise
         except HansardError as error:
             self._fail(error.failure)
@@ -49,6 +73,14 @@ class Run:
         except Exception as error:
             self._fail(internal_failure(f"An unexpected error stopped the transcription: {type(error).__name__}."))
             raise
+
+    def _mine(self, uow: UnitOfWork, *, for_update: bool = False) -> Transcription:
+        try:
+            transcription = uow.transcriptions.get(self.transcription_id, for_update=for_update)
+        except NotFound as error:
+            raise Superseded(f"Transcription {self.transcription_id} was deleted.") from error
+        transcription.require_run(self.number)
+        return transcription
 
     def _fail(self, failure: Failure) -> None:
         with self.change() as (_, transcription):

@@ -1,15 +1,21 @@
 """Last step: put the passages together, and close the record."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
 from hansard.application.run import Run
+from hansard.domain.coverage import Coverage, covered
 from hansard.domain.errors import InvalidAudio
+from hansard.domain.events import EngineFellBack, Event
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Attempt, AttemptOutcome, Result
+
+LEAST_COVERAGE = 0.9
+"""Below this, speech is missing even where no gap is long enough to be told. Recordings that lack nothing are at 0.98
+and above, with word times that are half a second off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +36,14 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """Raises `InvalidAudio` when the engine heard no word in what sounded like speech."""
+    """Raises `InvalidAudio` when the engine heard no word in what sounded like speech.
+
+    Speech without text is a gap where `gap_seconds` of it or more are in one place.
+    """
 
     unit_of_work: Callable[[], UnitOfWork]
     engines: Mapping[str, SpeechEngine]
+    gap_seconds: float
     clock: Clock
 
     def __call__(self, transcription_id: UUID, run_number: int) -> Settled:
@@ -41,9 +51,24 @@ class Settle:
         with run.failures_recorded(), run.change() as (uow, transcription):
             speech = uow.transcripts.speech(transcription_id) or Speech(0.0, ())
             passages = uow.transcripts.passages(transcription_id)
-            transcript = Transcript.of(passages)
+            transcript, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.gap_seconds)
             _require_words(transcript, speech)
-            result = self._result(transcription.attempts, speech, passages, transcript)
+            most = _most_used(passages)
+            result = Result(
+                engine=most.engine,
+                model=most.model,
+                language=transcript.language,
+                audio_seconds=speech.audio_seconds,
+                speech_seconds=speech.seconds,
+                word_count=transcript.word_count,
+                processing_seconds=_seconds_spent(transcription.attempts),
+                coverage=coverage,
+                degraded_reasons=(
+                    *self._lesser_engines(passages),
+                    *_changes_of_engine(passages, uow.events.of(transcription_id)),
+                    *_missing_speech(coverage),
+                ),
+            )
             uow.transcripts.save(transcription_id, transcript)
             transcription.complete(result, self.clock())
         return Settled(
@@ -59,29 +84,27 @@ class Settle:
             degraded=bool(result.degraded_reasons),
         )
 
-    def _result(
-        self,
-        attempts: Iterable[Attempt],
-        speech: Speech,
-        passages: tuple[RecognisedPassage, ...],
-        transcript: Transcript,
-    ) -> Result:
-        most = _most_used(passages)
-        return Result(
-            engine=most.engine,
-            model=most.model,
-            language=transcript.language,
-            audio_seconds=speech.audio_seconds,
-            speech_seconds=speech.seconds,
-            word_count=transcript.word_count,
-            processing_seconds=_seconds_spent(attempts),
-            degraded_reasons=self._degraded_reasons(passages),
-        )
-
-    def _degraded_reasons(self, passages: Iterable[RecognisedPassage]) -> tuple[str, ...]:
+    def _lesser_engines(self, passages: Iterable[RecognisedPassage]) -> Iterator[str]:
         used = {passage.engine for passage in passages}
-        reasons = (engine.degraded_reason for name, engine in self.engines.items() if name in used)
-        return tuple(reason for reason in reasons if reason is not None)
+        for name, engine in self.engines.items():
+            if name in used and engine.degraded_reason is not None:
+                yield engine.degraded_reason
+
+
+def _changes_of_engine(passages: Iterable[RecognisedPassage], events: Iterable[Event]) -> Iterator[str]:
+    """Why the record is not, or not all, by the engine that should have made it."""
+    used = {passage.engine for passage in passages}
+    fell_back = [event for event in events if isinstance(event, EngineFellBack) and event.next_engine in used]
+    changes = {(event.engine, event.next_engine): event.failure for event in fell_back}
+    for (engine, next_engine), failure in changes.items():
+        yield f"{engine} could not go on ({failure.code}), so {next_engine} took over"
+
+
+def _missing_speech(coverage: Coverage) -> Iterator[str]:
+    """Speech may be missing in gaps, or here and there, in pieces that are each too short for one."""
+    if coverage.gaps or coverage.ratio < LEAST_COVERAGE:
+        missing = coverage.speech_seconds - coverage.transcribed_seconds
+        yield f"{missing:.1f} s of {coverage.speech_seconds:.1f} s that sound like speech have no text"
 
 
 def _most_used(passages: Iterable[RecognisedPassage]) -> RecognisedPassage:

@@ -6,15 +6,16 @@ line: the next one takes up where the last commit left off.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from hansard.application.ports import Clock, PipelineRunner, PreparedAudio, UnitOfWork
 from hansard.application.prepare import Prepare
 from hansard.application.recognise import Recognise
-from hansard.application.run import internal_failure
+from hansard.application.run import GaveWay, internal_failure
 from hansard.application.settle import Settle
-from hansard.domain.errors import HansardError
+from hansard.domain.errors import Category, Failure, HansardError, NotFound
+from hansard.domain.events import Interruption
 from hansard.domain.transcription import Status, Transcription
 
 
@@ -36,47 +37,82 @@ class BrokenOff(HansardError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcribe:
-    """Take a transcription to its end, or find that it has ended."""
+    """Take a transcription to its end, or find that it has ended. `max_crashes` workers may die in one place of it."""
 
     unit_of_work: Callable[[], UnitOfWork]
     runner: PipelineRunner
     prepared: PreparedAudio
+    max_crashes: int
     clock: Clock
+
+    _runs: dict[UUID, int] = field(default_factory=dict[UUID, int])
+    """The runs in the hands of this process."""
 
     def __call__(self, transcription_id: UUID) -> Transcription:
         """The transcription as it is afterwards. A failure is on the record, not raised.
 
-        Raises `NotFound`, `BrokenOff` when the run came to no outcome, and `StorageError` when even that could not
-        be written down; after both, call it again.
+        Raises `NotFound` when it was deleted, and leaves nothing of it behind; `GaveWay` when it went back into the
+        queue; `BrokenOff` when the run came to no outcome, and `StorageError` when even that could not be written
+        down. After all but the first, call it again.
         """
-        run = self._take(transcription_id)
-        if run is not None:
-            self._run(transcription_id, run)
-        with self.unit_of_work() as uow:
-            transcription = uow.transcriptions.get(transcription_id)
+        try:
+            run = self._take(transcription_id)
+            if run is not None:
+                self._run(transcription_id, run)
+            with self.unit_of_work() as uow:
+                transcription = uow.transcriptions.get(transcription_id)
+        except NotFound:
+            self.prepared.remove(transcription_id)
+            self.runner.forget(transcription_id)
+            raise
+        if transcription.status is Status.QUEUED and transcription.run == run:
+            raise GaveWay("It is queued again.")
         if transcription.status.is_final:
             self.prepared.remove(transcription_id)
         return transcription
 
-    def give_up(self, transcription_id: UUID, reason: str) -> None:
-        """Fail a transcription whose job was tried too often; `reason` is for people."""
+    def interrupt(self, transcription_id: UUID, reason: Interruption) -> None:
+        """Put the transcription that this process is at work on back into the queue; its run ends by itself."""
+        with self.unit_of_work() as uow:
+            transcription = uow.transcriptions.get(transcription_id, for_update=True)
+            if transcription.status is Status.RUNNING and transcription.run == self._runs.get(transcription_id):
+                transcription.interrupt(self.clock(), reason)
+                uow.transcriptions.save(transcription)
+                uow.commit()
+
+    def give_up(self, transcription_id: UUID, reason: str, error: HansardError | None = None) -> None:
+        """Fail a transcription whose job was tried too often, with the `error` of the last time if it tells."""
+        failure = error.failure if error is not None else internal_failure(reason)
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if not transcription.status.is_final:
-                transcription.fail(internal_failure(reason), self.clock())
+                transcription.fail(failure, self.clock())
                 uow.transcriptions.save(transcription)
                 uow.commit()
         self.prepared.remove(transcription_id)
 
     def _take(self, transcription_id: UUID) -> int | None:
+        run = None
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if transcription.status.is_final:
                 return None
-            run = transcription.start(self.clock())
+            if transcription.status is Status.RUNNING:
+                self._end_last_run(transcription)
+            if transcription.crashes >= self.max_crashes:
+                transcription.fail(_killed_its_workers(transcription.crashes), self.clock())
+            else:
+                run = self._runs[transcription_id] = transcription.start(self.clock())
             uow.transcriptions.save(transcription)
             uow.commit()
         return run
+
+    def _end_last_run(self, transcription: Transcription) -> None:
+        """Nobody could write down how it ended: its worker died, or was this one, cut off from the database."""
+        if self._runs.get(transcription.id) == transcription.run:
+            transcription.interrupt(self.clock(), Interruption.BROKEN_OFF)
+        else:
+            transcription.lose_worker(self.clock())
 
     def _run(self, transcription_id: UUID, run: int) -> None:
         """The steps record their own outcome; where there is none, the pipeline itself broke."""
@@ -88,8 +124,19 @@ class Transcribe:
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if transcription.status is not Status.RUNNING or transcription.run != run:
+                del self._runs[transcription_id]
                 return
-            transcription.interrupt(self.clock())
+            transcription.interrupt(self.clock(), Interruption.BROKEN_OFF)
             uow.transcriptions.save(transcription)
             uow.commit()
         raise BrokenOff(f"Run {run} of transcription {transcription_id} ended without an outcome.") from broken
+
+
+def _killed_its_workers(times: int) -> Failure:
+    return Failure(
+        code="worker_crashed",
+        category=Category.INTERNAL,
+        message=f"The worker died {times} times at the same place of this recording, so it is not tried again.",
+        help="Look in the log and the system's journal for a crash or for memory running out. POST "
+        "/transcriptions/{id}/retry tries once more, with another engine or model if you name one.",
+    )

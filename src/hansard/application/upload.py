@@ -1,16 +1,25 @@
 """Take a recording in: its bytes into the object store, its row and its event into the database."""
 
 import mimetypes
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from uuid import uuid4
 
+from hansard.application.erase import remove_unused_bytes
+from hansard.application.idempotency import once, request_key
 from hansard.application.ports import AudioDecoder, AudioStore, Clock, UnitOfWork
-from hansard.domain.audio import AudioFile
+from hansard.domain.audio import DEFAULT_OWNER, AudioFile, StoredObject
+from hansard.domain.errors import HansardError, StorageError
 from hansard.domain.events import AudioFileUploaded
 
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
+
+MOST_TRIES = 3
+"""Times that the same bytes may be erased, each time between being stored and being kept."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +31,72 @@ class Upload:
     decoder: AudioDecoder
     clock: Clock
 
-    def __call__(self, source: BinaryIO, *, file_name: str) -> AudioFile:
-        properties = self.decoder.probe(source)
-        source.seek(0)
-        audio = AudioFile(
-            id=uuid4(),
-            file_name=file_name,
-            media_type=mimetypes.guess_type(file_name)[0] or UNKNOWN_MEDIA_TYPE,
-            stored=self.store.put(source),
-            properties=properties,
-            uploaded_at=self.clock(),
-        )
-        with self.unit_of_work() as uow:
-            uow.audio.add(audio)
-            uow.events.append(
-                AudioFileUploaded(
-                    subject_id=audio.id,
-                    occurred_at=audio.uploaded_at,
-                    file_name=audio.file_name,
-                    size_bytes=audio.stored.size_bytes,
-                    sha256=audio.stored.sha256,
-                    duration_seconds=audio.properties.duration_seconds,
-                )
+    def __call__(
+        self, source: BinaryIO, *, file_name: str, owner: str = DEFAULT_OWNER, idempotency_key: str | None = None
+    ) -> AudioFile:
+        """Asked again with the same `idempotency_key`, for a day: the audio file that was made first."""
+
+        def keep(uow: UnitOfWork, audio: AudioFile) -> AudioFile:
+            key = request_key(
+                idempotency_key, owner=owner, route="upload", asked=[audio.stored.sha256, audio.file_name]
             )
-            uow.commit()
+            return once(uow, key, audio.uploaded_at, find=uow.audio.get, make=lambda: self.add(uow, audio))
+
+        return self.take_in(source, keep, file_name=file_name, owner=owner)
+
+    def take_in(self, source: BinaryIO, keep: Callable[[UnitOfWork, AudioFile], T], *, file_name: str, owner: str) -> T:
+        """Store the bytes of `source`, which can be rewound, then commit what `keep` makes of them.
+
+        Whoever deletes the last audio file with the same bytes erases them. That can't happen while `keep` and the
+        commit are under way; what had been erased just before is stored again.
+        """
+        properties = self.decoder.probe(source)
+        for _ in range(MOST_TRIES):
+            source.seek(0)
+            audio = AudioFile(
+                id=uuid4(),
+                file_name=file_name,
+                media_type=mimetypes.guess_type(file_name)[0] or UNKNOWN_MEDIA_TYPE,
+                stored=self.store.put(source),
+                properties=properties,
+                uploaded_at=self.clock(),
+                owner=owner,
+            )
+            with self._discarded_if_refused(audio.stored), self.unit_of_work() as uow:
+                uow.audio.hold_bytes(audio.stored)
+                if self.store.exists(audio.stored):
+                    kept = keep(uow, audio)
+                    uow.commit()
+                    return kept
+        raise StorageError(
+            "The recording's bytes were erased again and again while it was taken in.",
+            code="upload_erased",
+            help="Somebody deletes the same recording at the same time. Send it again.",
+        )
+
+    def add(self, uow: UnitOfWork, audio: AudioFile) -> AudioFile:
+        """Its row and its event."""
+        uow.audio.add(audio)
+        uow.events.append(
+            AudioFileUploaded(
+                subject=str(audio.id),
+                occurred_at=audio.uploaded_at,
+                file_name=audio.file_name,
+                size_bytes=audio.stored.size_bytes,
+                sha256=audio.stored.sha256,
+                duration_seconds=audio.properties.duration_seconds,
+            )
+        )
         return audio
+
+    @contextmanager
+    def _discarded_if_refused(self, stored: StoredObject) -> Generator[None]:
+        """What nobody keeps must not stay. When the database is away, nobody can tell whether somebody does."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except HansardError:
+            with self.unit_of_work() as uow:
+                remove_unused_bytes(uow, self.store, stored)
+            raise

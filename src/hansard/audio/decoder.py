@@ -120,7 +120,10 @@ class _Source:
             self._failure = error
             raise
         except OSError as error:
-            self._failure = StorageError(f"The recording could not be read: {error}")
+            self._failure = StorageError(
+                f"The recording could not be read: {error}",
+                help="Look at the disk, or the store, that the recordings are kept on.",
+            )
             raise self._failure from error
 
 

@@ -4,6 +4,7 @@ It is a cache: another machine, or this one after a cleaning-up, decodes the rec
 """
 
 import os
+import re
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from uuid import UUID
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import StorageError
 from hansard.domain.speech import Span
+
+_NAME = re.compile(r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(pcm|[^.]+\.part)")
 
 
 class PreparedAudioFiles:
@@ -60,6 +63,12 @@ class PreparedAudioFiles:
             self._path(transcription_id).unlink(missing_ok=True)
             for part in self._directory.glob(f"{transcription_id}.*.part"):
                 part.unlink(missing_ok=True)
+
+    def kept(self) -> tuple[UUID, ...]:
+        """Also those of which a writer that died left a part behind. Files of other names are not ours."""
+        with _errors_translated(self._directory):
+            names = [path.name for path in self._directory.iterdir()] if self._directory.exists() else []
+        return tuple({UUID(found["id"]) for name in names if (found := _NAME.fullmatch(name))})
 
     def _path(self, transcription_id: UUID) -> Path:
         return self._directory / f"{transcription_id}.pcm"

@@ -8,21 +8,23 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, from_url
 
 from hansard.domain.audio import StoredObject
-from hansard.domain.errors import ConfigurationError, NotFound, StorageError
+from hansard.domain.errors import ConfigurationError, RecordingLost, StorageDenied, StorageError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -37,8 +39,14 @@ SCHEMES = ("file", "s3", "gs", "az")
 RETRY_TIMEOUT = timedelta(seconds=30)
 """How long obstore tries again by itself; obstore's own 3 minutes are more than a waiting upload bears."""
 
-_DISK_FULL = f"os error {errno.ENOSPC}"
-"""As obstore's messages spell it: it has no class of its own."""
+CHECK_BYTES = 64 * 1024
+"""A disk that is as good as full takes a few bytes still."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""As obstore's messages spell it: it has classes for few of them."""
 
 
 class ObjectAudioStore:
@@ -73,6 +81,10 @@ class ObjectAudioStore:
         self._require(stored)
         return self._read(stored, start, min(end, stored.size_bytes))
 
+    def exists(self, stored: StoredObject) -> bool:
+        with _errors_translated():
+            return self._size_bytes(stored) == stored.size_bytes
+
     def delete(self, stored: StoredObject) -> None:
         with _errors_translated():
             try:
@@ -80,14 +92,29 @@ class ObjectAudioStore:
             except FileNotFoundError:
                 return
 
+    def check(self) -> None:
+        """Tells a store that is full (`storage_full`) from one that keeps us out (`storage_denied`) and one that does
+        not answer.
+        """
+        # A name of its own: another process may be checking at the same time.
+        path, data = f"check/{uuid4()}", bytes(CHECK_BYTES)
+        with _errors_translated():
+            obstore.put(self._store, path, data)
+            try:
+                if bytes(obstore.get(self._store, path).bytes()) != data:
+                    raise OSError("what was written comes back otherwise")
+            finally:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._store, path)
+
     def _read(self, stored: StoredObject, start: int, end: int) -> Iterator[bytes]:
         for position in range(start, end, BLOCK_BYTES):
             yield _read_range(self._store, stored, position, min(position + BLOCK_BYTES, end))
 
     def _require(self, stored: StoredObject) -> None:
         with _errors_translated():
-            if self._size_bytes(stored) is None:
-                raise _not_found(stored)
+            if self._size_bytes(stored) != stored.size_bytes:
+                raise _lost(stored)
 
     def _size_bytes(self, stored: StoredObject) -> int | None:
         """None where there is no such object. A wrong size is a write that a power cut undid."""
@@ -201,14 +228,14 @@ def _read_range(store: "ObjectStore", stored: StoredObject, start: int, end: int
         try:
             return bytes(obstore.get_range(store, _path(stored), start=start, end=end))
         except FileNotFoundError as error:
-            raise _not_found(stored) from error
+            raise _lost(stored) from error
 
 
-def _not_found(stored: StoredObject) -> NotFound:
-    return NotFound(
-        f"The recording's bytes (SHA-256 {stored.sha256}) are not in the store.",
-        code="object_not_found",
-        help="They were deleted, or HANSARD_STORAGE_URL points to another place than when it was uploaded.",
+def _lost(stored: StoredObject) -> RecordingLost:
+    return RecordingLost(
+        f"The recording's bytes (SHA-256 {stored.sha256}) are not in the store any more, or not all of them.",
+        help="Does HANSARD_STORAGE_URL still point to where it was uploaded, and is that disk mounted? Put the object "
+        "back from a backup and ask again; without one, upload the recording once more.",
     )
 
 
@@ -217,14 +244,28 @@ def _errors_translated() -> Generator[None]:
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        if _DISK_FULL in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        number = _os_error(error)
+        if number in _FULL:
             raise StorageError(
                 "The disk with the recordings is full.", code="storage_full", help="Make room on it, then try again."
+            ) from error
+        if number in _DENIED or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+            raise StorageDenied(
+                f"The store of recordings does not let the service do what it must: {_first_line(error)}.",
+                help="Let the service's user write in the directory, on a disk that is not mounted read-only; or, in a "
+                "cloud, let its account read, write and delete objects.",
             ) from error
         raise StorageError(
             f"The store of recordings did not answer as it should: {_first_line(error)}.",
             help="Check HANSARD_STORAGE_URL, the credentials and the network, or the permissions of the directory.",
         ) from error
+
+
+def _os_error(error: Exception) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    found = _OS_ERROR.search(_first_line(error))
+    return int(found[1]) if found else None
 
 
 def _first_line(error: Exception) -> str:

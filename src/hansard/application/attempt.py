@@ -1,0 +1,108 @@
+"""One attempt: one engine's way through some speech, a passage at a time, each of them kept as soon as it is done."""
+
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.ports import EngineCall, PreparedAudio, Recognition, SpeechEngine
+from hansard.application.run import GaveWay, Run
+from hansard.application.watched import watched
+from hansard.domain.errors import EngineError, HansardError
+from hansard.domain.events import Interruption
+from hansard.domain.speech import Span, Speech, plan_passages
+from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
+
+REPORT_EVERY_SECONDS = 1.0
+"""How often a passage at work says how far it is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptAtWork:
+    """`done` was on record before it, `finished` it adds, as `decoding`. From `gives_way_at` on, it lets more urgent
+    work go first.
+    """
+
+    run: Run
+    prepared: PreparedAudio
+    breaker: CircuitBreaker
+    engine: SpeechEngine
+    model: str
+    speech: Speech
+    done: tuple[RecognisedPassage, ...]
+    gives_way_at: datetime
+    decoding: int = 0
+    finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
+
+    def recognise(self, speech: Iterable[Span], request: Recognition) -> None:
+        """Raises `EngineError`; `Superseded` when nobody wants it any more; `GaveWay`. The circuit breaker is told."""
+        try:
+            for span in plan_passages(speech, self.engine.limits):
+                self._recognise_passage(span, request)
+        except EngineError as error:
+            self.breaker.failed(self.engine.name, error.failure)
+            raise
+        except Exception:
+            if not self.finished:
+                with suppress(HansardError):
+                    self.breaker.abandoned(self.engine.name)
+            raise
+
+    def _recognise_passage(self, span: Span, request: Recognition) -> None:
+        # One language for a recording: short passages are too little to detect it from, each for itself.
+        language = request.language or Transcript.of((*self.done, *self.finished)).language
+        call = EngineCall()
+        segments = self._listen(span, replace(request, language=language), call)
+        passage = RecognisedPassage(
+            span=span, engine=self.engine.name, model=self.model, segments=segments, decoding=self.decoding
+        )
+        gave_way = self._keep(passage, call)
+        if len(self.finished) == 1:
+            self.breaker.succeeded(self.engine.name)
+        if gave_way:
+            raise GaveWay("More urgent work was waiting.")
+
+    def _listen(self, span: Span, request: Recognition, call: EngineCall) -> tuple[Segment, ...]:
+        pcm = self.prepared.read(self.run.transcription_id, span)
+        reported_at = self.run.clock()
+        segments: list[Segment] = []
+        heard = watched(lambda _: self.engine.recognise(pcm, request, call), self.run.check, stop=call.stop)
+        with closing(heard):
+            for segment in heard:
+                segments.append(replace(segment.shifted(span.start_seconds), engine=self.engine.name))
+                if (self.run.clock() - reported_at).total_seconds() >= REPORT_EVERY_SECONDS:
+                    self.run.report(self._activity, self._progress(segments[-1].end_seconds))
+                    reported_at = self.run.clock()
+        return tuple(segments)
+
+    def _keep(self, passage: RecognisedPassage, call: EngineCall) -> bool:
+        """Whether the transcription went back into the queue with that, to let others go first."""
+        with self.run.change() as (uow, transcription):
+            uow.transcripts.add_passage(self.run.transcription_id, passage)
+            request_id = call.request_ids[-1] if call.request_ids else None
+            transcription.advance_attempt(passage.span.seconds, provider_request_id=request_id)
+            transcription.report(self._activity, self._progress(passage.span.end_seconds))
+            now = self.run.clock()
+            gives_way = now >= self.gives_way_at and uow.jobs.has_more_urgent(transcription.id)
+            if gives_way:
+                transcription.interrupt(now, Interruption.GAVE_WAY)
+        self.finished.append(passage)
+        return gives_way
+
+    @property
+    def _activity(self) -> str:
+        return activity(self.engine, self.decoding)
+
+    def _progress(self, reached_seconds: float) -> float | None:
+        """The part of the speech that lies before `reached_seconds`: passages are taken in order of time."""
+        if self.decoding or not self.speech.regions:
+            return None
+        heard = sum(
+            max(0.0, min(region.end_seconds, reached_seconds) - region.start_seconds) for region in self.speech.regions
+        )
+        return heard / self.speech.seconds
+
+
+def activity(engine: SpeechEngine, decoding: int) -> str:
+    return f"hearing again, with {engine.name}, what has no text" if decoding else f"recognising with {engine.name}"

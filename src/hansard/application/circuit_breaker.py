@@ -1,0 +1,105 @@
+"""Keep jobs away from an engine that is down, and find out when it is back: for all processes together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hansard.application.ports import Clock, UnitOfWork
+from hansard.domain.circuit import Admission, Circuit, CircuitPolicy
+from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, Failure
+
+CircuitChange = Callable[[Circuit], None]
+
+SUCCESS_KEPT_EVERY_SECONDS = 10.0
+"""Every job succeeds, and they all share one row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitBreaker:
+    """Asked before each attempt, told how it went. Each call is one short transaction; at rest, a read."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    policy: CircuitPolicy
+    clock: Clock
+
+    def admit(self, engine: str) -> None:
+        """Raises `EnginePaused` while the circuit is open, `EngineOutOfUse` when an operator disabled the engine."""
+        with self.unit_of_work() as uow:
+            circuit = uow.circuits.get(engine)
+            if circuit.is_at_rest:
+                return
+            circuit = uow.circuits.get(engine, for_update=True)
+            admission = circuit.admit(self.clock(), self.policy)
+            uow.circuits.save(circuit)
+            uow.commit()
+        if admission is Admission.DISABLED:
+            raise _disabled(circuit)
+        if admission is Admission.REFUSED:
+            raise self._paused(circuit)
+
+    def refusal(self, engine: str) -> EngineError | None:
+        """What `admit` would raise now, without making a probe of the question."""
+        with self.unit_of_work() as uow:
+            circuit = uow.circuits.get(engine)
+        if circuit.disabled:
+            return _disabled(circuit)
+        is_shut = circuit.retry_at is not None and self.clock() < circuit.retry_at
+        return self._paused(circuit) if is_shut else None
+
+    def succeeded(self, engine: str) -> None:
+        """The engine did some work. While all is well, the date of the last success is kept to some seconds."""
+        now = self.clock()
+        with self.unit_of_work() as uow:
+            circuit = uow.circuits.get(engine)
+        known = circuit.last_success_at
+        if not circuit.is_at_rest or known is None or (now - known).total_seconds() >= SUCCESS_KEPT_EVERY_SECONDS:
+            self._change(engine, lambda circuit: circuit.succeed(now))
+
+    def failed(self, engine: str, failure: Failure) -> None:
+        self._change(engine, lambda circuit: circuit.fail(failure, self.clock(), self.policy))
+
+    def abandoned(self, engine: str) -> None:
+        """The attempt ended for reasons that are not the engine's."""
+        with self.unit_of_work() as uow:
+            if uow.circuits.get(engine).is_at_rest:
+                return
+        self._change(engine, lambda circuit: circuit.abandon_probe(self.clock()))
+
+    def reset(self, engine: str) -> Circuit:
+        return self._change(engine, lambda circuit: circuit.reset(self.clock()))
+
+    def disable(self, engine: str, reason: str | None = None) -> Circuit:
+        return self._change(engine, lambda circuit: circuit.disable(self.clock(), reason))
+
+    def enable(self, engine: str) -> Circuit:
+        return self._change(engine, lambda circuit: circuit.enable(self.clock()))
+
+    def _change(self, engine: str, change: CircuitChange) -> Circuit:
+        with self.unit_of_work() as uow:
+            circuit = uow.circuits.get(engine, for_update=True)
+            change(circuit)
+            uow.circuits.save(circuit)
+            uow.commit()
+        return circuit
+
+    def _paused(self, circuit: Circuit) -> EnginePaused:
+        wait = (circuit.retry_at - self.clock()).total_seconds() if circuit.retry_at else 0.0
+        last = f" The last failure: {circuit.last_failure.message}" if circuit.last_failure else ""
+        return EnginePaused(
+            f"The engine {circuit.engine} failed{_how_often(circuit.failures)} and is left alone for now.{last}",
+            engine=circuit.engine,
+            retry_after_seconds=max(0.0, wait),
+            help=f"It is tried again by itself; POST /engines/{circuit.engine}/reset tries it at once.",
+        )
+
+
+def _how_often(failures: int) -> str:
+    return f" {failures} times in a row" if failures > 1 else ""
+
+
+def _disabled(circuit: Circuit) -> EngineOutOfUse:
+    why = f": {circuit.disabled_reason}" if circuit.disabled_reason else ""
+    return EngineOutOfUse(
+        f"The engine {circuit.engine} was taken out of use by an operator{why}.",
+        engine=circuit.engine,
+        help=f"POST /engines/{circuit.engine}/enable puts it back.",
+    )
