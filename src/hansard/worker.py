@@ -1,4 +1,4 @@
-"""A worker process: takes jobs from the queue, one at a time, and gives each to the use case that does it."""
+"""A worker process: takes jobs from the queue and gives each to the use case that does it."""
 
 import gc
 import os
@@ -12,23 +12,31 @@ from hansard import bootstrap
 from hansard.bootstrap import Container
 from hansard.domain.errors import Category
 from hansard.domain.transcription import Transcription
-from hansard.observability import logging
-from hansard.pipelines.zenml_runner import ZenmlRunner
+from hansard.observability import logging, shared_metrics
+from hansard.pipelines.resilient import TrackedWherePossible
+from hansard.queue.tasks import Duties
 from hansard.queue.worker import run_worker
 from hansard.settings import Settings
 
 
 def main(settings: Settings, *, name: str) -> None:
-    """Work until told to stop (SIGTERM or SIGINT). A job that cannot end in time goes back into the queue."""
+    """Work until told to stop (SIGTERM or SIGINT). What cannot end in time goes back into the queue."""
+    shared_metrics.share(bootstrap.metrics_directory(settings))
     container = bootstrap.build(settings, process=name)
     warm_up(container)
     logger.info("The worker is ready.")
     ended = run_worker(
         bootstrap.database_url(settings),
-        partial(transcribe, container),
-        container.transcribe.give_up,
+        Duties(
+            transcribe=partial(transcribe, container),
+            interrupt=container.transcribe.interrupt,
+            give_up=container.transcribe.give_up,
+            erase=container.erase,
+            chores=container.chores,
+            models=container.models_in_memory,
+            on_job=on_job,
+        ),
         name=name,
-        on_job=on_job,
         revive=partial(bootstrap.database_url, settings),
     )
     container.close()
@@ -42,7 +50,7 @@ def warm_up(container: Container) -> None:
     settings = container.settings
     if container.whisper.name in settings.engine_chain:
         container.whisper.fetch_in_background()
-    if isinstance(container.runner, ZenmlRunner):
+    if isinstance(container.runner, TrackedWherePossible):
         container.runner.warm_up()
     # What was imported stays: leave it out of every later collection.
     gc.collect()

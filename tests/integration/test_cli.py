@@ -55,7 +55,9 @@ def test_the_version_is_told(hansard: Hansard) -> None:
 def test_help_lists_the_commands(hansard: Hansard) -> None:
     shown = hansard("--help").stdout
 
-    for command in ("up", "api", "worker", "transcribe", "doctor", "engines", "config", "db", "models", "pipelines"):
+    servers = ("up", "api", "worker")
+    records = ("transcribe", "transcriptions", "audio", "engines", "models", "pipelines")
+    for command in (*servers, *records, "doctor", "config", "db"):
         assert f" {command} " in shown
 
 
@@ -183,3 +185,27 @@ def test_the_doctor_tells_a_bad_setting_and_how_to_mend_it(hansard: Hansard) -> 
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
+
+
+def test_an_engine_is_taken_out_of_use_for_all_who_share_the_data(hansard: Hansard) -> None:
+    def circuits() -> dict[str, dict[str, object]]:
+        listed = hansard("engines", "--json")
+        assert listed.returncode == 0, listed.stderr
+        return {engine["name"]: engine["circuit"] for engine in json.loads(listed.stdout)}
+
+    # Before there are any tables, too.
+    assert circuits()["pocketsphinx"]["state"] == "closed"
+
+    disabled = hansard("engines", "disable", "pocketsphinx", "--reason", "Its model is being replaced.")
+
+    assert disabled.returncode == 0, disabled.stderr
+    assert circuits()["pocketsphinx"]["disabled_reason"] == "Its model is being replaced."
+    assert "disabled: Its model is being replaced." in hansard("engines").stdout
+
+
+def test_deleting_what_is_not_there_is_one_clear_message(hansard: Hansard) -> None:
+    ended = hansard("audio", "delete", "5f0c9a52-6d0e-4c67-9d9c-0d5b3c1f7a10")
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error:")
+    assert "5f0c9a52" in ended.stderr

@@ -226,7 +226,7 @@ def test_what_a_killed_attempt_left_is_not_counted_again(models: WhisperModels, 
 def test_a_repository_that_does_not_exist_is_unknown(models: WhisperModels, hub: Hub) -> None:
     with pytest.raises(EngineUnavailable, match="has no nobody/nothing") as failed:
         models.pull("nobody/nothing")
-    assert failed.value.failure.code == "unknown_model"
+    assert failed.value.failure.code == "no_such_model"
 
 
 def test_a_repository_of_something_else_is_refused_before_its_download(models: WhisperModels, hub: Hub) -> None:

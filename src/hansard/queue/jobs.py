@@ -1,66 +1,214 @@
-"""Asking for work: a job is one row, written in the transaction of the row that it is about."""
+"""Asking for work, and asking about it: a job is one row, written in the transaction of the row that it is about.
 
+What a job says of itself stands in its arguments: whose it is, how long its recording is, since when it waits. So all
+that is asked about the queue is asked of one table, which holds no more than what is still to be done.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import JobDeferrer
 from procrastinate.manager import JobManager
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from procrastinate.tasks import configure_task
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
+from hansard.application.ports import Erasure, Waiting, WorkerState
+from hansard.domain.audio import StoredObject
 from hansard.domain.errors import StorageError
 from hansard.domain.transcription import Transcription
+from hansard.queue.rank import ASSUMED_SECONDS, rank
 
-QUEUE = "transcriptions"
-TASK = "transcribe"
+TRANSCRIPTIONS = "transcriptions"
+TRANSCRIBE = "transcribe"
+
+CHORES = "chores"
+ERASE = "erase"
 
 STALLED_SECONDS = 6.0
 """A worker that has not been heard of for so long is dead, and what it was doing is another's to do."""
 
-_STATE = text("""
-    SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo') AS waiting,
-           (SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing') AS running,
-           (SELECT count(*) FROM procrastinate_workers
-             WHERE last_heartbeat > now() - make_interval(secs => :stalled_seconds)) AS workers
+GIVE_WAY_AFTER_SECONDS = 2.0
+"""A job that has waited for so long finds no idle worker: those take one within milliseconds."""
+
+_OWN_AHEAD = text("""
+    SELECT now() AS now, coalesce(sum((args ->> 'audio_seconds')::float8), 0) AS seconds
+      FROM procrastinate_jobs
+     WHERE status = 'todo' AND queue_name = :queue AND args ->> 'owner' = :owner
+       AND (args ->> 'audio_seconds')::float8 <= :audio_seconds AND (args ->> 'priority')::int >= :priority
 """)
+
+_WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE queue_name = :queue AND lock = :id AND status = 'todo'")
+
+_OPEN_JOBS = "SELECT lock FROM procrastinate_jobs WHERE queue_name = :queue AND status IN ('todo', 'doing')"
+_ALL_JOBS = text(_OPEN_JOBS)
+_HAS_JOB = text(f"SELECT EXISTS ({_OPEN_JOBS} AND lock = :id)")
+
+# When a job was last put into the queue. One from before it was kept has only just come.
+_SINCE = "coalesce(scheduled_at, (args ->> 'deferred_at')::timestamptz, now())"
+
+# The first job in order that waits for want of a worker, held against the one being done. A job whose transcription is
+# in another worker's hands can't be taken, however urgent.
+_MORE_URGENT = text(f"""
+    SELECT mine.priority < (
+        SELECT priority FROM procrastinate_jobs AS waiting
+         WHERE status = 'todo' AND queue_name = :queue AND {_SINCE} <= now() - make_interval(secs => :seconds)
+           AND NOT EXISTS (SELECT FROM procrastinate_jobs AS held WHERE held.lock = waiting.lock AND status = 'doing')
+         ORDER BY priority DESC, id LIMIT 1)
+      FROM procrastinate_jobs AS mine
+     WHERE lock = :id AND status = 'doing'
+""")  # noqa: S608 - put together from constants, as the next
+
+_ALIVE = "last_heartbeat > now() - make_interval(secs => :stalled_seconds)"
+
+_WAITING = text(f"""
+    SELECT count(*) FILTER (WHERE status = 'todo') AS jobs,
+           count(*) FILTER (WHERE status = 'todo' AND args ->> 'owner' = :owner) AS jobs_of_owner,
+           coalesce(sum(coalesce((args ->> 'audio_seconds')::float8, :assumed_seconds))
+                    FILTER (WHERE status = 'todo'), 0) AS audio_seconds,
+           coalesce(greatest(0, extract(epoch FROM now() - min({_SINCE}) FILTER (WHERE status = 'todo'))), 0)::float8
+               AS oldest_seconds,
+           count(*) FILTER (WHERE status = 'doing') AS running,
+           (SELECT count(*) FROM procrastinate_workers WHERE {_ALIVE}) AS workers
+      FROM procrastinate_jobs
+     WHERE queue_name = :queue
+""")  # noqa: S608
+
+_WORKERS = text(f"""
+    SELECT name, host, pid, started_at, last_heartbeat AS seen_at, models,
+           (SELECT (args ->> 'transcription_id')::uuid FROM procrastinate_jobs
+             WHERE worker_id = id AND status = 'doing' AND queue_name = :queue LIMIT 1) AS transcription_id
+      FROM queue_workers JOIN procrastinate_workers ON worker_id = id
+     WHERE {_ALIVE}
+     ORDER BY name, host, pid
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionJobs:
-    """The `JobQueue` of one unit of work: the job exists once `connection` commits."""
+    """The `JobQueue` of one unit of work: a job exists, or does not any more, once `connection` commits."""
 
     connection: Connection
 
-    def defer_transcription(self, transcription: Transcription) -> None:
-        """Higher priorities go first. Of two jobs for one transcription, the second waits until the first is done."""
-        job = configure_task(
-            name=TASK,
+    def defer_transcription(self, transcription: Transcription, *, audio_seconds: float | None) -> None:
+        """Its place in the queue is `rank`'s. Of two jobs for one transcription, one waits until the other is done."""
+        priority = transcription.parameters.priority
+        seconds = ASSUMED_SECONDS if audio_seconds is None else audio_seconds
+        ahead = self.connection.execute(
+            _OWN_AHEAD,
+            {
+                "queue": TRANSCRIPTIONS,
+                "owner": transcription.owner,
+                "audio_seconds": seconds,
+                "priority": priority,
+            },
+        ).one()
+        job = self._job(
+            TRANSCRIBE,
+            TRANSCRIPTIONS,
+            priority=rank(ahead.now, audio_seconds=seconds, own_seconds_ahead=ahead.seconds, priority=priority),
+            lock=str(transcription.id),
+        )
+        _defer(
+            job,
+            transcription_id=str(transcription.id),
+            request_id=transcription.request_id,
+            owner=transcription.owner,
+            priority=priority,
+            audio_seconds=seconds,
+            deferred_at=ahead.now.isoformat(),
+        )
+
+    def withdraw(self, transcription_id: UUID) -> None:
+        self.connection.execute(_WITHDRAW, {"queue": TRANSCRIPTIONS, "id": str(transcription_id)})
+
+    def has_job(self, transcription_id: UUID) -> bool:
+        return self.connection.execute(_HAS_JOB, {"queue": TRANSCRIPTIONS, "id": str(transcription_id)}).scalar_one()
+
+    def jobs(self) -> frozenset[UUID]:
+        return frozenset(UUID(lock) for lock in self.connection.execute(_ALL_JOBS, {"queue": TRANSCRIPTIONS}).scalars())
+
+    def has_more_urgent(self, transcription_id: UUID) -> bool:
+        found = self.connection.execute(
+            _MORE_URGENT,
+            {"queue": TRANSCRIPTIONS, "id": str(transcription_id), "seconds": GIVE_WAY_AFTER_SECONDS},
+        )
+        return bool(found.scalar())
+
+    def defer_erasure(self, erasure: Erasure) -> None:
+        _defer(self._job(ERASE, CHORES), **_arguments(erasure))
+
+    def waiting(self, owner: str) -> Waiting:
+        found = self.connection.execute(
+            _WAITING,
+            {
+                "queue": TRANSCRIPTIONS,
+                "owner": owner,
+                "assumed_seconds": ASSUMED_SECONDS,
+                "stalled_seconds": STALLED_SECONDS,
+            },
+        )
+        return Waiting(**found.mappings().one())
+
+    def workers(self) -> tuple[WorkerState, ...]:
+        rows = self.connection.execute(_WORKERS, {"queue": TRANSCRIPTIONS, "stalled_seconds": STALLED_SECONDS})
+        return tuple(_worker_state(row) for row in rows.mappings())
+
+    def _job(self, task: str, queue: str, *, priority: int = 0, lock: str | None = None) -> JobDeferrer:
+        # SQLAlchemy does not see what procrastinate writes, and would have nothing to commit.
+        if not self.connection.in_transaction():
+            self.connection.begin()
+        return configure_task(
+            name=task,
             # The manager never opens this connector: each statement runs on the connection that is passed.
             job_manager=JobManager(SyncPsycopgConnector()),
             connection=self.connection.connection.dbapi_connection,
-            queue=QUEUE,
-            priority=transcription.parameters.priority,
-            lock=str(transcription.id),
+            queue=queue,
+            priority=priority,
+            lock=lock,
         )
-        try:
-            job.defer(transcription_id=str(transcription.id), request_id=transcription.request_id)
-        except ConnectorException as error:
-            raise StorageError(
-                "The transcription could not be put into the queue.",
-                code="queue_unavailable",
-                help="Nothing was kept: ask again. If it stays so, look at the database server's log.",
-            ) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueState:
-    """Jobs waiting, jobs running, and the workers that are alive."""
+def erasure_of(arguments: Mapping[str, Any]) -> Erasure:
+    """What the arguments of an erasing job say."""
+    stored = arguments["stored"]
+    return Erasure(
+        audio_id=UUID(arguments["audio_id"]),
+        stored=None if stored is None else StoredObject(**stored),
+        transcription_ids=tuple(UUID(each) for each in arguments["transcription_ids"]),
+    )
 
-    waiting: int
-    running: int
-    workers: int
+
+def _worker_state(row: RowMapping) -> WorkerState:
+    return WorkerState(
+        name=row["name"],
+        host=row["host"],
+        pid=row["pid"],
+        started_at=row["started_at"],
+        seen_at=row["seen_at"],
+        models=tuple(row["models"]),
+        transcription_id=row["transcription_id"],
+    )
 
 
-def queue_state(connection: Connection) -> QueueState:
-    row = connection.execute(_STATE, {"stalled_seconds": STALLED_SECONDS}).one()
-    return QueueState(waiting=row.waiting, running=row.running, workers=row.workers)
+def _arguments(erasure: Erasure) -> dict[str, Any]:
+    stored = erasure.stored
+    return {
+        "audio_id": str(erasure.audio_id),
+        "stored": None if stored is None else {"sha256": stored.sha256, "size_bytes": stored.size_bytes},
+        "transcription_ids": [str(each) for each in erasure.transcription_ids],
+    }
+
+
+def _defer(job: JobDeferrer, **arguments: Any) -> None:
+    try:
+        job.defer(**arguments)
+    except ConnectorException as error:
+        raise StorageError(
+            "The job could not be put into the queue.",
+            code="queue_unavailable",
+            help="Nothing was kept: ask again. If it stays so, look at the database server's log.",
+        ) from error

@@ -1,63 +1,60 @@
 """A worker process: takes one job after the other from the queue, and is never the reason that one is lost.
 
-    killed (-9)            its heartbeats stop; within some seconds another worker takes its job
-    asked to stop          the job is given some seconds to end, then put back for the next worker
-    the job raised         back into the queue, later each time, a bounded number of times
+    killed (-9)            its heartbeats stop; within some seconds another worker takes its jobs
+    asked to stop          its jobs are given some seconds to end, then put back for the next worker
+    a job raised           `tasks.py` says what becomes of it
     the database is away   waited for
 
-The job runs in a thread of its own, so that heartbeats and signals are served meanwhile.
+A worker has two lanes: one transcription at a time, and beside it chores, which must not wait for hours of that.
 """
 
 import asyncio
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from uuid import UUID
+from datetime import UTC, datetime
 
 import psycopg
 from loguru import logger
-from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
-from procrastinate.jobs import Job
 
-from hansard.domain.errors import HansardError, NotFound
-from hansard.queue.jobs import QUEUE, STALLED_SECONDS, TASK
-from hansard.queue.manager import RECONNECT_SECONDS, SteadyJobManager
+from hansard.domain.errors import HansardError
+from hansard.queue.chores import Housekeeping
+from hansard.queue.jobs import CHORES, ERASE, STALLED_SECONDS, TRANSCRIBE, TRANSCRIPTIONS
+from hansard.queue.manager import RECONNECT_SECONDS, Introduction, SteadyJobManager
+from hansard.queue.tasks import (
+    CHORES_AT_ONCE,
+    LONGEST_BACKOFF_SECONDS,
+    LONGEST_ERASURE_BACKOFF_SECONDS,
+    Duties,
+    Leave,
+    Tasks,
+    TryAgain,
+)
 
 HEARTBEAT_SECONDS = 2.0
-
-MAX_ATTEMPTS = 5
-"""Times that a job may raise, or take its worker down with it, before it is given up."""
-
-LONGEST_BACKOFF_SECONDS = 60
 
 GRACE_SECONDS = 2.0
 """How long a job may take to end after the worker was asked to stop. Short: what is lost is one passage's work."""
 
 EXIT_SECONDS = 2.0
-"""How long putting the job back and signing off may take on top; a database that is away must not hold us."""
+"""How long putting jobs back and signing off may take on top; a database that is away must not hold us."""
+
+LANES = {TRANSCRIPTIONS: 1, CHORES: CHORES_AT_ONCE}
 
 _POLL_SECONDS = 0.2
-
-OnJob = Callable[[UUID, str | None], AbstractContextManager[object]]
-"""Entered around each job, in its thread, with the ids of the transcription and of the request that asked for it."""
-
-
-def _no_context(_transcription_id: UUID, _request_id: str | None) -> AbstractContextManager[None]:
-    return nullcontext()
 
 
 def run_worker(
     conninfo: str,
-    transcribe: Callable[[UUID], object],
-    give_up: Callable[[UUID, str], object],
+    duties: Duties,
     *,
     name: str,
-    on_job: OnJob = _no_context,
     until: Callable[[], bool] | None = None,
     revive: Callable[[], object] | None = None,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
@@ -66,78 +63,70 @@ def run_worker(
 ) -> bool:
     """Work until SIGTERM or SIGINT, or until `until` says so (asked some times a second); a second signal hurries.
 
-    `transcribe` does a job. `give_up` records the reason, for people, why a job that failed too often is not done.
     `revive` is called when the database is away. Signals are served in the main thread only.
 
-    Returns True when all has ended. False: the job was put back, but its thread is still busy with it; leave the
-    process by `os._exit`, since the interpreter would wait for the thread.
+    Returns True when all has ended. False: a thread is still busy with a job that was put back, or the database does
+    not even let go of us; leave the process by `os._exit`, since the interpreter would wait for them.
     """
     worker = _Worker(
         conninfo=conninfo,
-        transcribe=transcribe,
-        give_up=give_up,
+        duties=duties,
         name=name,
-        on_job=on_job,
         until=until,
         revive=revive,
         heartbeat_seconds=heartbeat_seconds,
         stalled_seconds=stalled_seconds,
         grace_seconds=grace_seconds,
     )
-    with asyncio.Runner() as runner:
-        runner.run(worker.run())
-    return worker.left_nothing_running()
-
-
-class _PutBack(Exception):
-    """The job goes back into the queue as if it had never been taken."""
-
-
-class _TryAgain(BaseRetryStrategy):
-    """Always: a job that was tried too often ends by being given up, which itself may have to be tried again."""
-
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        if isinstance(exception, _PutBack):
-            return RetryDecision()
-        return RetryDecision(retry_in={"seconds": min(LONGEST_BACKOFF_SECONDS, 2**job.attempts)})
+    runner, ended = asyncio.Runner(), True
+    try:
+        ended = runner.run(worker.run())
+    finally:
+        if ended:
+            runner.close()  # which waits for all that still runs, however long
+    return ended and worker.tasks.nothing_runs
 
 
 @dataclass(kw_only=True, eq=False)
 class _Worker:
     conninfo: str
-    transcribe: Callable[[UUID], object]
-    give_up: Callable[[UUID, str], object]
+    duties: Duties
     name: str
-    on_job: OnJob
     until: Callable[[], bool] | None
     revive: Callable[[], object] | None
     heartbeat_seconds: float
     stalled_seconds: float
     grace_seconds: float
 
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _hurrying: asyncio.Event = field(default_factory=asyncio.Event)
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="job"))
-    _at_work: "asyncio.Future[None] | None" = None
+    _leave: Leave = field(default_factory=Leave)
 
-    def left_nothing_running(self) -> bool:
-        self._thread.shutdown(wait=False)
-        return self._at_work is None or self._at_work.done()
+    def __post_init__(self) -> None:
+        self.tasks = Tasks(self.duties, self._leave)
+        self._introduction = Introduction(
+            name=self.name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_at=datetime.now(UTC),
+            models=self.duties.models,
+        )
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
+        """Whether the connections could be closed in time."""
         serving = asyncio.create_task(self._serve())
-        stopping = asyncio.create_task(self._stopping.wait())
+        asked = asyncio.create_task(self._leave.asked.wait())
         watching = asyncio.create_task(self._watch())
         with self._signals():
-            await asyncio.wait({serving, stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
-            asyncio.get_running_loop().call_later(0 if watching.done() else self.grace_seconds, self._hurrying.set)
-            self._stopping.set()
+            await asyncio.wait({serving, asked, watching}, return_when=asyncio.FIRST_COMPLETED)
+            asyncio.get_running_loop().call_later(0 if watching.done() else self.grace_seconds, self._leave.hurried.set)
+            self._leave.asked.set()
             serving.cancel()
             await asyncio.wait({serving}, timeout=self.grace_seconds + EXIT_SECONDS)
         watching.cancel()
+        self.tasks.close()
         for task in (serving, watching):
             if task.done() and not task.cancelled():
                 task.result()
+        return serving.done()
 
     async def _watch(self) -> None:
         if self.until is None:
@@ -161,15 +150,15 @@ class _Worker:
                 loop.remove_signal_handler(number)
 
     def _on_signal(self) -> None:
-        if self._stopping.is_set():
-            self._hurrying.set()
+        if self._leave.asked.is_set():
+            self._leave.hurried.set()
             return
         logger.info("The worker was asked to stop.")
-        self._stopping.set()
+        self._leave.asked.set()
 
     async def _serve(self) -> None:
         """Work for as long as nobody cancels this, with as many connections as that takes."""
-        while True:
+        while not self._leave.asked.is_set():
             try:
                 await self._serve_on_one_connection()
             except (ConnectorException, psycopg.OperationalError) as error:
@@ -183,7 +172,7 @@ class _Worker:
         if self.revive is None:
             return
         try:
-            await asyncio.to_thread(self.revive)
+            await self.tasks.aside(self.revive)
         except HansardError as error:
             logger.error("The database could not be started again: {}", error)
 
@@ -196,43 +185,36 @@ class _Worker:
             timeout=5.0,
         )
         app = App(connector=connector)
-        app.job_manager = SteadyJobManager(connector, self.stalled_seconds)
-        app.task(name=TASK, queue=QUEUE, pass_context=True, retry=_TryAgain())(self._do)
-        async with app.open_async():
-            await app.run_worker_async(
-                queues=[QUEUE],
-                name=self.name,
-                concurrency=1,
-                delete_jobs="successful",  # their outcome is on the transcription
-                fetch_job_polling_interval=self.heartbeat_seconds,
-                update_heartbeat_interval=self.heartbeat_seconds,
-                stalled_worker_timeout=self.stalled_seconds,
-                install_signal_handlers=False,
-            )
-
-    async def _do(self, context: JobContext, *, transcription_id: str, request_id: str | None = None) -> None:
-        if self._stopping.is_set():
-            raise _PutBack
-        job = partial(self._do_in_thread, UUID(transcription_id), request_id, context.job.attempts)
-        self._at_work = asyncio.get_running_loop().run_in_executor(self._thread, job)
-        hurry = asyncio.create_task(self._hurrying.wait())
-        await asyncio.wait({self._at_work, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        hurry.cancel()
-        if not self._at_work.done():
-            logger.bind(transcription_id=transcription_id).info("The transcription goes back into the queue.")
-            raise _PutBack
-        self._at_work.result()
-
-    def _do_in_thread(self, transcription_id: UUID, request_id: str | None, attempts: int) -> None:
-        with self.on_job(transcription_id, request_id):
+        app.job_manager = SteadyJobManager(connector, self._introduction, LANES, stalled_seconds=self.stalled_seconds)
+        again, erase_again = TryAgain(LONGEST_BACKOFF_SECONDS), TryAgain(LONGEST_ERASURE_BACKOFF_SECONDS)
+        app.task(name=TRANSCRIBE, queue=TRANSCRIPTIONS, pass_context=True, retry=again)(self.tasks.transcribe)
+        app.task(name=ERASE, queue=CHORES, pass_context=True, retry=erase_again)(self.tasks.erase)
+        try:
+            await app.open_async()
+            keeping = asyncio.create_task(self._keep_house(connector))
             try:
-                if attempts >= MAX_ATTEMPTS:
-                    logger.error("The transcription is given up after {} attempts.", attempts)
-                    self.give_up(transcription_id, f"It was tried {attempts} times, and none came to an end.")
-                else:
-                    self.transcribe(transcription_id)
-            except NotFound:
-                logger.info("The transcription was deleted before a worker took it.")
-            except Exception as error:
-                logger.opt(exception=True).error("The transcription was broken off by {}.", type(error).__name__)
-                raise
+                await app.run_worker_async(
+                    queues=list(LANES),
+                    name=self.name,
+                    concurrency=sum(LANES.values()),
+                    delete_jobs="successful",  # their outcome is on the transcription
+                    fetch_job_polling_interval=self.heartbeat_seconds,
+                    update_heartbeat_interval=self.heartbeat_seconds,
+                    stalled_worker_timeout=self.stalled_seconds,
+                    install_signal_handlers=False,
+                )
+            finally:
+                keeping.cancel()
+        finally:
+            # Also when opening was broken off: the pool's own tasks outlive a cancellation unless they are told to end.
+            await app.close_async()
+
+    async def _keep_house(self, connector: PsycopgConnector) -> None:
+        if self.duties.chores:
+            await Housekeeping(
+                connector=connector,
+                chores=self.duties.chores,
+                host=self._introduction.host,
+                in_thread=self.tasks.do_chore,
+                look_seconds=self.heartbeat_seconds,
+            ).keep()
