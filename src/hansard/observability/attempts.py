@@ -3,10 +3,11 @@
 from loguru import logger
 
 from hansard.domain.transcription import Attempt, AttemptOutcome
+from hansard.observability.events import facts
 
 
 def log_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:
-    """An `AttemptObserver`."""
+    """An `AttemptObserver`. A failure is a warning: what it leads to, another engine or none, is told when it does."""
     told = logger.bind(attempt=attempt.number, engine=attempt.engine, model=attempt.model)
     if attempt.outcome is AttemptOutcome.RUNNING:
         told.info("The engine begins.")
@@ -16,9 +17,9 @@ def log_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:
     if failure is None:
         told.info("The engine is done.")
         return
-    told = told.bind(code=failure.code, category=failure.category.value, provider_status=failure.provider_status)
+    told = told.bind(**facts(failure))
     if retry_in_seconds is None:
-        told.error("The engine failed: {}", failure.message)
+        told.warning("The engine failed: {}", failure.message)
     else:
         told.bind(retry_in_seconds=retry_in_seconds).warning(
             "The engine failed, and is tried again: {}", failure.message
