@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hansard import __version__
-from hansard.cli import config, database, doctor, engines, models, pipelines, serve, transcribe
+from hansard.cli import config, database, doctor, engines, models, pipelines, records, serve, transcribe
 from hansard.domain.errors import HansardError
 
 app = typer.Typer(
@@ -24,7 +24,9 @@ app.command()(transcribe.transcribe)
 app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(doctor.doctor)
-app.command()(engines.engines)
+app.add_typer(engines.app, name="engines")
+app.add_typer(records.transcriptions, name="transcriptions")
+app.add_typer(records.audio, name="audio")
 app.add_typer(config.app, name="config")
 app.add_typer(database.app, name="db")
 app.add_typer(models.app, name="models")

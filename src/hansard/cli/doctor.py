@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hansard.application.health_checks import DANGEROUS_PART
 from hansard.domain.errors import HansardError
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 NATIVE_PACKAGES = ("psycopg", "obstore", "av", "numpy", "onnxruntime", "ctranslate2", "pocketsphinx")
 """What comes compiled for the machine, and so may not load on this one."""
-
-SCARCE_DISK_BYTES = 5_000_000_000
-"""A large Whisper model and a day's recordings; with a tenth of it, PostgreSQL is in danger."""
 
 WORKER_MEMORY_BYTES = 1_500_000_000
 """About what a worker takes with Whisper small in int8, and ZenML."""
@@ -212,8 +210,8 @@ def data_directory(settings: "Settings") -> Iterator[Finding]:
         return
     free = shutil.disk_usage(place).free
     text = f"Data directory {place}, {free / 1e9:.0f} GB free"
-    if free < SCARCE_DISK_BYTES:
-        mark = Mark.PROBLEM if free < SCARCE_DISK_BYTES // 10 else Mark.NOTICE
+    if free < settings.scarce_disk_bytes:
+        mark = Mark.PROBLEM if free <= settings.scarce_disk_bytes * DANGEROUS_PART else Mark.NOTICE
         yield Finding(mark, text, "Make room, or set HANSARD_DATA_DIR to a larger disk.")
     else:
         yield Finding(Mark.FINE, text)

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from hansard import bootstrap, formats
+from hansard import formats
 from hansard.bootstrap import Container
-from hansard.cli.serve import stop_database
-from hansard.cli.start import start_quietly
+from hansard.cli.start import opened_container
 from hansard.cli.transcriptions import Standing
 from hansard.domain.errors import Conflict, HansardError, NotFound
 from hansard.domain.transcription import Parameters
-from hansard.queue.jobs import queue_state
 from hansard.settings import Origin, Runner, origin, variable
 
 SOMEBODY_WAITS = 10
@@ -58,11 +56,9 @@ class LocalTranscriptions:
     _look_again_at: float = 0.0
 
     def submit(self, file: Path, parameters: Parameters) -> UUID:
-        # Before anything is stored: a misspelt engine should not leave a recording behind.
-        self.container.submit.check(parameters)
+        urgent = replace(parameters, priority=SOMEBODY_WAITS)
         with file.open("rb") as source:
-            audio = self.container.upload(source, file_name=file.name)
-        return self.container.submit(audio.id, replace(parameters, priority=SOMEBODY_WAITS)).id
+            return self.container.submit_upload(source, file_name=file.name, parameters=urgent).id
 
     @contextmanager
     def at_work(self) -> Generator[None]:
@@ -125,23 +121,17 @@ def _stop(worker: Worker) -> None:
 @contextmanager
 def local_transcriptions() -> Generator[LocalTranscriptions]:
     """Made ready, and left, as `hansard up` would, on the same data."""
-    settings = start_quietly()
-    bootstrap.prepare(settings)
-    container = bootstrap.build(settings, process="transcribe")
-    log = None
-    if origin("log_level") is Origin.DEFAULT:
-        log = settings.data_dir / LOG_FILE
-        log.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with opened_container(process="transcribe") as container:
+        log = None
+        if origin("log_level") is Origin.DEFAULT:
+            log = container.settings.data_dir / LOG_FILE
+            log.parent.mkdir(parents=True, exist_ok=True)
         yield LocalTranscriptions(container, partial(_workers_alive, container), partial(_start_worker, log))
-    finally:
-        container.close()
-        stop_database(settings)
 
 
 def _workers_alive(container: Container) -> bool:
-    with container.database.connect() as connection:
-        return queue_state(connection).workers > 0
+    with container.unit_of_work() as uow:
+        return bool(uow.jobs.workers())
 
 
 def _start_worker(log: Path | None) -> Worker:

@@ -119,7 +119,9 @@ def _prepare(settings: "Settings") -> None:
     from loguru import logger
 
     from hansard import bootstrap
+    from hansard.observability import shared_metrics
 
+    shared_metrics.clear(bootstrap.metrics_directory(settings))
     bootstrap.prepare(settings)
     logger.info("The database is ready.")
 

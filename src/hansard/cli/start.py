@@ -1,10 +1,17 @@
 """What commands do first: read the settings, set up the log."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from loguru import logger
 
 from hansard import settings as settings_module
 from hansard.observability import logging
 from hansard.settings import Settings
+
+if TYPE_CHECKING:
+    from hansard.bootstrap import Container
 
 
 def start(process: str) -> Settings:
@@ -20,6 +27,26 @@ def start_quietly() -> Settings:
     given = settings_module.origin("log_level") is not settings_module.Origin.DEFAULT
     logging.configure(process="cli", level=settings.log_level if given else "WARNING", format=settings.log_format)
     return settings
+
+
+@contextmanager
+def opened_container(*, process: str = "cli", make_ready: bool = True) -> "Generator[Container]":
+    """What a command that answers works with. The embedded database is stopped afterwards, if nobody else uses it.
+
+    `make_ready` sets the database up, or brings it to this version, first, as `hansard up` would.
+    """
+    from hansard import bootstrap
+    from hansard.cli.database import stop_database
+
+    settings = start_quietly()
+    if make_ready:
+        bootstrap.prepare(settings)
+    container = bootstrap.build(settings, process=process)
+    try:
+        yield container
+    finally:
+        container.close()
+        stop_database(settings)
 
 
 def warn_of_unknown_variables() -> None:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -16,7 +16,8 @@ from hansard import __version__, bootstrap
 from hansard.bootstrap import Container
 from hansard.http import errors
 from hansard.http.middleware import BodyLimit, RequestLog
-from hansard.http.routes import audio, engines, health, transcriptions
+from hansard.http.routes import audio, engines, health, metrics, transcriptions
+from hansard.observability import shared_metrics
 from hansard.settings import Settings
 
 DESCRIPTION = """\
@@ -28,6 +29,9 @@ A recording goes in, a true record comes out: a transcript, or an honest account
 What is refused is answered with [problem details](https://www.rfc-editor.org/rfc/rfc9457) that say what to do next.
 Every answer carries an `X-Request-ID`, yours if you sent one; the service's log has it on every line.
 Lists come in pages: follow `next_cursor` until it is null.
+
+A request that makes something takes an `Idempotency-Key`, and may then be sent again without making it twice. Where
+more is waiting than is taken on, it is refused with 503, or with 429 where it is your own, and a `Retry-After`.
 """
 
 TAGS = [
@@ -60,6 +64,7 @@ def create_app(container: Container) -> FastAPI:
         audio.router,
         engines.router,
         health.router,
+        metrics.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)
@@ -72,13 +77,17 @@ def build_app(settings: Settings) -> FastAPI:
     spool.mkdir(parents=True, exist_ok=True)
     # Uploads are spooled here while they come in: the system's own place may be small, or in memory.
     tempfile.tempdir = str(spool.resolve())
+    shared_metrics.share(bootstrap.metrics_directory(settings))
     return create_app(bootstrap.build(settings, process="api"))
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    container = cast(Container, app.state.container)
+    container.health.start()
     yield
-    app.state.container.close()
+    container.health.stop()
+    container.close()
 
 
 async def _to_docs() -> RedirectResponse:

@@ -54,7 +54,7 @@ def requested_range(header: str, size_bytes: int) -> ByteRange | None:
 
 
 def download(audio: AudioFile, store: AudioStore, *, method: str, headers: Headers, request_id: str | None) -> Response:
-    """The answer to GET or HEAD. Raises `NotFound` and `StorageError` before the first byte."""
+    """The answer to GET or HEAD. Raises `RecordingLost` and `StorageError` before the first byte."""
     etag, size_bytes = f'"{audio.stored.sha256}"', audio.stored.size_bytes
     validators = {
         "ETag": etag,

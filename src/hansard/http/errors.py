@@ -6,6 +6,7 @@ message of an unexpected exception, stays in the log, under the request id that 
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
@@ -16,10 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from hansard.domain import errors
-from hansard.domain.errors import Category, HansardError
+from hansard.domain.errors import Category, HansardError, QueueFull
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+"""Where an error is worth another try and does not say when."""
 
 STATUS_OF: Mapping[type[HansardError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -27,6 +29,8 @@ STATUS_OF: Mapping[type[HansardError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.InvalidAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.EngineRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.OwnerQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ConfigurationError: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -42,6 +46,10 @@ CODE_OF: Mapping[int, str] = {
 """Codes of refusals that the framework makes itself."""
 
 
+BODY_UNWANTED: Mapping[str, str] = {"Connection": "close"}
+"""Goes with an answer given before all of the body has come in: without it the client would go on sending."""
+
+
 class TooLarge(HTTPException):
     """Raised while a body comes in: the framework passes HTTP exceptions on, whoever raises them."""
 
@@ -49,8 +57,7 @@ class TooLarge(HTTPException):
         super().__init__(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The request is larger than the {limit_bytes:,} bytes allowed here.",
-            # The rest of the body is not wanted: without this the client would go on sending it.
-            headers={"Connection": "close"},
+            headers=BODY_UNWANTED,
         )
 
 
@@ -72,6 +79,9 @@ class Problem(BaseModel):
     help: str | None = Field(description="What to do next.")
     request_id: str | None = Field(description="Quote this to the operator: the log has it on every line.")
     errors: list[FieldError] | None = Field(None, description="Each field that was refused.")
+    backlog_seconds: float | None = Field(
+        None, description="With `queue_full` and `owner_queue_full`: how long the workers need for what waits already."
+    )
 
 
 def problem_response(
@@ -83,6 +93,7 @@ def problem_response(
     category: Category,
     help: str | None = None,
     errors: list[FieldError] | None = None,
+    backlog_seconds: float | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     problem = Problem(
@@ -94,8 +105,9 @@ def problem_response(
         help=help,
         request_id=request_id,
         errors=errors,
+        backlog_seconds=backlog_seconds,
     )
-    leave_out = {"errors"} if errors is None else None
+    leave_out = {name for name in ("errors", "backlog_seconds") if getattr(problem, name) is None}
     return Response(problem.model_dump_json(exclude=leave_out), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
@@ -117,14 +129,16 @@ def unexpected_problem(request_id: str) -> Response:
     )
 
 
-def _domain_error(request: Request, error: Exception) -> Response:
-    failure = cast(HansardError, error).failure
-    status = _status_of(type(cast(HansardError, error)))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+def refused(request: Request, error: HansardError, *, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that tells of `error`, with `headers` beside those it needs."""
+    failure = error.failure
+    status = _status_of(type(error))
+    # A full queue is no fault: it refuses many requests, each of which has its line in the log already.
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, QueueFull):
         logger.opt(exception=error).bind(code=failure.code).error("The request could not be served.")
-    headers: dict[str, str] = {}
+    more_headers = dict(headers or {})
     if failure.retryable:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        more_headers["Retry-After"] = str(_retry_after_seconds(error))
     return problem_response(
         _request_id(request),
         status,
@@ -132,8 +146,17 @@ def _domain_error(request: Request, error: Exception) -> Response:
         code=failure.code,
         category=failure.category,
         help=failure.help,
-        headers=headers,
+        backlog_seconds=round(error.backlog_seconds, 1) if isinstance(error, QueueFull) else None,
+        headers=more_headers,
     )
+
+
+def _domain_error(request: Request, error: Exception) -> Response:
+    return refused(request, cast(HansardError, error))
+
+
+def _retry_after_seconds(error: HansardError) -> int:
+    return ceil(error.retry_after_seconds) if isinstance(error, QueueFull) else RETRY_AFTER_SECONDS
 
 
 def _status_of(kind: type[HansardError]) -> HTTPStatus:
@@ -240,9 +263,12 @@ def describe_problems(openapi: dict[str, Any]) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path in openapi["paths"].values():
         for operation in path.values():
+            answer = operation["responses"].get("200", {}).get("content")
             operation["responses"]["default"] = {"description": "It was refused.", "content": content}
             for status, response in operation["responses"].items():
-                if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST:
+                # What is the answer under either status, as a report of what is broken, is no refusal.
+                is_refusal = "content" not in response or response["content"] != answer
+                if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST and is_refusal:
                     response["content"] = content
                 if response["description"] == "Validation Error":
                     response["description"] = "A field cannot be honoured."

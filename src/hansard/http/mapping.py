@@ -1,17 +1,26 @@
 """From the domain to what goes over the wire: explicit, field by field."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
+from hansard.application.ports import SpeechEngine
 from hansard.domain.audio import AudioFile
+from hansard.domain.circuit import Circuit
+from hansard.domain.coverage import Coverage
 from hansard.domain.errors import Failure
 from hansard.domain.transcript import Segment, Word
 from hansard.domain.transcription import Attempt, Parameters, Transcription
 from hansard.http.schemas import (
     Audio,
+    DroppedSegment,
+    Engine,
+    EngineCircuit,
+    Gap,
     RecognisedSegment,
     RecognisedWord,
     RequestedParameters,
     TranscriptionAttempt,
+    TranscriptionCoverage,
     TranscriptionDetail,
     TranscriptionError,
     TranscriptionSummary,
@@ -59,6 +68,8 @@ def summary_json(transcription: Transcription) -> TranscriptionSummary:
         real_time_factor=result.real_time_factor if result else None,
         degraded=bool(result and result.degraded_reasons),
         degraded_reasons=list(result.degraded_reasons) if result else [],
+        warnings=list(transcription.warnings),
+        crashes=transcription.crashes,
         error=_error_json(transcription.failure),
         attempts=[_attempt_json(attempt) for attempt in transcription.attempts],
         parameters=_parameters_json(parameters),
@@ -74,14 +85,48 @@ def summary_json(transcription: Transcription) -> TranscriptionSummary:
 def detail_json(
     transcription: Transcription, *, text: str | None, segments: tuple[Segment, ...]
 ) -> TranscriptionDetail:
+    """`text` None: it is not completed, and `segments` are what there is."""
+    result = transcription.result
     return TranscriptionDetail(
-        **dict(summary_json(transcription)), text=text, segments=[_segment_json(segment) for segment in segments]
+        **dict(summary_json(transcription)),
+        text=text,
+        partial=text is None and bool(segments),
+        segments=[_segment_json(segment) for segment in segments],
+        coverage=_coverage_json(result.coverage) if result else None,
+    )
+
+
+def engine_json(engine: SpeechEngine, circuit: Circuit, *, chain: Sequence[str]) -> Engine:
+    """`chain` is what `auto` tries, best first."""
+    status = engine.status()
+    return Engine(
+        name=engine.name,
+        state=status.state.value,
+        detail=status.detail,
+        help=status.help,
+        chain_position=chain.index(engine.name) + 1 if engine.name in chain else None,
+        degraded_reason=engine.degraded_reason,
+        circuit=_circuit_json(circuit),
+    )
+
+
+def _circuit_json(circuit: Circuit) -> EngineCircuit:
+    return EngineCircuit(
+        state=circuit.state,
+        failures=circuit.failures,
+        retry_at=circuit.retry_at,
+        disabled=circuit.disabled,
+        disabled_reason=circuit.disabled_reason,
+        last_success_at=circuit.last_success_at,
+        last_failure_at=circuit.last_failure_at,
+        last_failure=_error_json(circuit.last_failure),
     )
 
 
 def _parameters_json(parameters: Parameters) -> RequestedParameters:
     return RequestedParameters(
         engine=parameters.engine,
+        fallback=parameters.fallback,
         model=parameters.model,
         language=parameters.language,
         prompt=parameters.prompt,
@@ -99,6 +144,7 @@ def _attempt_json(attempt: Attempt) -> TranscriptionAttempt:
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
         recognised_seconds=attempt.recognised_seconds,
+        provider_request_id=attempt.provider_request_id,
         error=_error_json(attempt.failure),
     )
 
@@ -115,6 +161,24 @@ def _error_json(failure: Failure | None) -> TranscriptionError | None:
         provider_status=failure.provider_status,
         provider_request_id=failure.provider_request_id,
         help=failure.help,
+    )
+
+
+def _coverage_json(coverage: Coverage) -> TranscriptionCoverage:
+    return TranscriptionCoverage(
+        speech_seconds=coverage.speech_seconds,
+        transcribed_seconds=coverage.transcribed_seconds,
+        ratio=coverage.ratio,
+        gaps=[Gap(start_seconds=gap.start_seconds, end_seconds=gap.end_seconds) for gap in coverage.gaps],
+        dropped=[
+            DroppedSegment(
+                start_seconds=segment.start_seconds,
+                end_seconds=segment.end_seconds,
+                text=segment.text,
+                engine=segment.engine,
+            )
+            for segment in coverage.dropped
+        ],
     )
 
 

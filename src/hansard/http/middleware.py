@@ -22,6 +22,9 @@ FORM_FIELDS_BYTES = 1024 * 1024
 
 MOST_JSON_BYTES = 1024 * 1024
 
+ASKED_AGAIN_AND_AGAIN = frozenset({"/health", "/metrics"})
+"""By machines, which would fill the log."""
+
 CLIENT_CLOSED_REQUEST = 499
 """nginx's number for a request whose client went away before it was answered."""
 
@@ -83,7 +86,7 @@ class _Exchange:
 def _log(scope: Scope, exchange: _Exchange, *, duration_ms: float) -> None:
     # As the client sent it, percent-encoded: a decoded path could break the line.
     path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
-    level = "DEBUG" if path.startswith("/health/") else "INFO"
+    level = "DEBUG" if path in ASKED_AGAIN_AND_AGAIN or path.startswith("/health/") else "INFO"
     logger.bind(
         method=scope["method"],
         path=path,

@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import Category
 from hansard.domain.transcription import AUTO, AttemptOutcome, Parameters, Status
 from hansard.formats import FORMATS
@@ -66,8 +67,8 @@ Metadata = Annotated[
 ]
 
 
-class TranscriptionRequest(BaseModel):
-    """What is asked of a transcription. Everything is optional."""
+class TranscriptionWish(BaseModel):
+    """How a recording is to be transcribed. Everything is optional."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -76,6 +77,11 @@ class TranscriptionRequest(BaseModel):
 
     engine: Annotated[PlainText, Field(min_length=1, max_length=64)] = Field(
         default=AUTO, description="An engine's name from `GET /engines`; `auto` takes the best that can do the job."
+    )
+    fallback: bool | None = Field(
+        default=None,
+        description="Whether another engine may take over from one that fails. Default: yes with `auto`, no where an "
+        "engine is named.",
     )
     model: Annotated[PlainText, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="A model of that engine. Default: the engine's own."
@@ -100,6 +106,7 @@ class TranscriptionRequest(BaseModel):
     def parameters(self) -> Parameters:
         return Parameters(
             engine=self.engine,
+            fallback=self.fallback,
             model=self.model,
             language=self.language,
             prompt=self.prompt,
@@ -107,6 +114,16 @@ class TranscriptionRequest(BaseModel):
             priority=self.priority,
             metadata=self.metadata,
         )
+
+
+class TranscriptionRequest(TranscriptionWish):
+    """What is asked of a new transcription. Everything is optional."""
+
+    coalesce: bool = Field(
+        default=False,
+        description="Answer with a transcription of the same bytes and the same parameters that is queued or running, "
+        "if there is one, rather than make another.",
+    )
 
 
 class AudioForm(BaseModel):
@@ -148,6 +165,17 @@ class ExportQuery(BaseModel):
 
     format: str = Field(
         default="txt", description="The kind of file.", json_schema_extra={"enum": list[JsonValue](FORMATS)}
+    )
+    partial: bool = Field(
+        default=False, description="Also when the transcription failed or was cancelled: what had been recognised."
+    )
+
+
+class EngineDisabling(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "Over budget until Monday."}]})
+
+    reason: Annotated[PlainText, Field(max_length=500)] | None = Field(
+        default=None, description="Why, for whoever asks later: it is shown with the engine."
     )
 
 
@@ -221,6 +249,7 @@ class TranscriptionAttempt(BaseModel):
     ended_at: datetime | None
     outcome: AttemptOutcome
     recognised_seconds: float = Field(description="Seconds of audio that this attempt recognised.")
+    provider_request_id: str | None = Field(description="The provider's name for the last request that it answered.")
     error: TranscriptionError | None
 
 
@@ -228,11 +257,38 @@ class RequestedParameters(BaseModel):
     """What was asked for; null left the choice to the service."""
 
     engine: str
+    fallback: bool | None
     model: str | None
     language: str | None
     prompt: str | None
     hotwords: str | None
     priority: int
+
+
+class Gap(BaseModel):
+    """A stretch of the recording that begins and ends in speech and has no text."""
+
+    start_seconds: float
+    end_seconds: float
+
+
+class DroppedSegment(BaseModel):
+    """Text that an engine heard where nobody speaks. It is not in the transcript."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    engine: str | None
+
+
+class TranscriptionCoverage(BaseModel):
+    """How much of the speech is transcribed: what voice activity detection found, held against the text."""
+
+    speech_seconds: float
+    transcribed_seconds: float
+    ratio: float = Field(ge=0, le=1, description="1 where there is no speech.", examples=[0.998])
+    gaps: list[Gap] = Field(description="In order of time. A shorter stretch than the service's limit is none.")
+    dropped: list[DroppedSegment] = Field(description="In order of time.")
 
 
 class TranscriptionSummary(BaseModel):
@@ -255,6 +311,8 @@ class TranscriptionSummary(BaseModel):
     )
     degraded: bool = Field(description="True when this is a second-best record.")
     degraded_reasons: list[str]
+    warnings: list[str] = Field(description="What went wrong without harm to the record.")
+    crashes: int = Field(description="Workers that died with it, one after the other, since it last got anywhere.")
     error: TranscriptionError | None = Field(description="Set when the status is `failed` or `cancelled`.")
     attempts: list[TranscriptionAttempt]
     parameters: RequestedParameters
@@ -275,9 +333,26 @@ class TranscriptionPage(BaseModel):
 
 class TranscriptionDetail(TranscriptionSummary):
     text: str | None = Field(description="The transcript; null unless the status is `completed`.")
+    partial: bool = Field(description="True when `segments` are those of a transcription that is not completed.")
     segments: list[RecognisedSegment] = Field(
-        description="In order of time. Before the transcription is completed: what has been recognised so far."
+        description="In order of time. Unless the status is `completed`: what was recognised so far, or until it ended."
     )
+    coverage: TranscriptionCoverage | None = Field(description="Null unless the status is `completed`.")
+
+
+class EngineCircuit(BaseModel):
+    """The breaker that keeps jobs away from an engine that fails, for all processes together."""
+
+    state: CircuitState = Field(
+        description="`open`: it is left alone until `retry_at`. `half_open`: it is being tried again."
+    )
+    failures: int = Field(description="In a row.")
+    retry_at: datetime | None = Field(description="When it may next be tried; null while the circuit is closed.")
+    disabled: bool = Field(description="Taken out of use by an operator, until it is enabled again.")
+    disabled_reason: str | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_failure: TranscriptionError | None = Field(description="The last one that counted against the engine.")
 
 
 class Engine(BaseModel):
@@ -289,11 +364,8 @@ class Engine(BaseModel):
         description="Its place in what `auto` tries, from 1; null where `auto` does not try it."
     )
     degraded_reason: str | None = Field(description="Why its transcripts are second best; null for full quality.")
+    circuit: EngineCircuit
 
 
 class Engines(BaseModel):
     items: list[Engine]
-
-
-class Health(BaseModel):
-    status: Literal["ok"] = "ok"

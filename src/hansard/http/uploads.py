@@ -3,16 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from fastapi import Request, Response, UploadFile
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from hansard.application.upload import Upload
-from hansard.domain.audio import AudioFile
-from hansard.domain.errors import InvalidRequest, StorageError
-from hansard.http.errors import TooLarge
+from hansard.bootstrap import Container
+from hansard.domain.audio import DEFAULT_OWNER
+from hansard.domain.errors import HansardError, InvalidRequest, StorageError
+from hansard.http.errors import BODY_UNWANTED, TooLarge, refused
 
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 128 * 1024
@@ -52,16 +53,39 @@ class UploadRoute(APIRoute):
         return handle_form
 
 
+class QueueingUploadRoute(UploadRoute):
+    """Refuses, while the queue is full, before hours of audio are sent for nothing.
+
+    Whether there is still room when the form is there is found out when the job is made.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle_form = super().get_route_handler()
+
+        async def handle_if_room(request: Request) -> Response:
+            container = cast(Container, request.app.state.container)
+            try:
+                await run_in_threadpool(container.submit.require_room, DEFAULT_OWNER)
+            except HansardError as error:
+                return refused(request, error, headers=BODY_UNWANTED)
+            return await handle_form(request)
+
+        return handle_if_room
+
+
 def _require_unique_fields(form: FormData) -> None:
     if repeated := sorted(name for name in form if len(form.getlist(name)) > 1):
-        raise InvalidRequest(f"A field may be given once; these come more often: {', '.join(repeated)}.")
+        raise InvalidRequest(
+            f"A field may be given once; these come more often: {', '.join(repeated)}.",
+            help="`metadata` takes many values at once, as one JSON object.",
+        )
 
 
-def receive(upload: Upload, file: UploadFile, *, max_upload_bytes: int) -> AudioFile:
-    """Raises `TooLarge`, and what `Upload` raises."""
+def received(file: UploadFile, *, max_upload_bytes: int) -> tuple[BinaryIO, str]:
+    """The recording and a name for it that is safe to give back. Raises `TooLarge`."""
     if file.size is not None and file.size > max_upload_bytes:
         raise TooLarge(max_upload_bytes)
-    return upload(file.file, file_name=clean_file_name(_as_named(file.filename or "")))
+    return file.file, clean_file_name(_as_named(file.filename or ""))
 
 
 def _as_named(form_name: str) -> str:

@@ -1,10 +1,15 @@
 """The API on fakes: what `bootstrap` builds, without a database, a disk or an engine."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any, cast
 
 from fastapi.testclient import TestClient
 
+from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.health import HealthMonitor
+from hansard.application.health_checks import HealthChecks
 from hansard.application.ports import SpeechEngine
 from hansard.bootstrap import Container
 from hansard.http.app import create_app
@@ -25,11 +30,37 @@ class FakeContainer(Workshop):
 
     settings: Settings = field(default_factory=settings)
     second_engine: FakeEngine = field(default_factory=lambda: FakeEngine(name="second"))
+    pending_migrations: list[str] = field(default_factory=list)
+    free_disk_bytes: int = 10**12
     closed: bool = False
 
     @property
     def engines(self) -> dict[str, SpeechEngine]:
         return {"second": self.second_engine, "fake": self.engine}
+
+    @property
+    def circuit_breaker(self) -> CircuitBreaker:
+        return self.breaker
+
+    @property
+    def workers_awaited_until(self) -> datetime:
+        return self.clock()
+
+    @cached_property
+    def health(self) -> HealthMonitor:
+        checks = HealthChecks(
+            unit_of_work=self.unit_of_work,
+            ping=self.unit_of_work,
+            pending_migrations=lambda: self.pending_migrations,
+            store=self.store,
+            free_disk_bytes=lambda: self.free_disk_bytes,
+            scarce_disk_bytes=self.settings.scarce_disk_bytes,
+            engines=self.engines,
+            chain=self.settings.engine_chain,
+            workers_awaited_until=self.workers_awaited_until,
+            clock=self.clock,
+        )
+        return HealthMonitor(checks.checks(), self.clock)
 
     def unit_of_work(self) -> FakeUnitOfWork:
         return self.database.unit_of_work()
@@ -47,6 +78,12 @@ def client_of(container: FakeContainer) -> TestClient:
 def upload(client: TestClient, content: bytes = TALK, file_name: str = "talk.wav") -> dict[str, Any]:
     answer = client.post("/audio", files={"file": (file_name, content)})
     assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def submit(client: TestClient, content: bytes = TALK, **fields: Any) -> dict[str, Any]:
+    answer = client.post("/transcriptions", files={"file": ("talk.wav", content)}, data=fields)
+    assert answer.status_code == 202, answer.text
     return answer.json()
 
 

@@ -103,13 +103,13 @@ def test_if_range_of_anything_else_gets_the_whole_file(client, url, condition):
     assert answer.content == TALK
 
 
-def test_bytes_that_are_gone_are_not_found_rather_than_an_empty_file(client, container, url):
+def test_bytes_that_are_lost_are_our_fault_and_no_empty_file(client, container, url):
     container.store.objects.clear()
 
     answer = client.get(url)
 
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.status_code == 500
+    assert (answer.json()["code"], answer.json()["category"]) == ("recording_lost", "internal")
 
 
 @given(size=st.integers(1, 50), first=st.integers(0, 60), last=st.integers(0, 60))

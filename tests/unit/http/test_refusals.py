@@ -68,6 +68,8 @@ def test_a_wrong_method_is_told_all_the_right_ones(client):
         (errors.IllegalMove("no"), 409),
         (errors.InvalidRequest("no"), 422),
         (errors.InvalidAudio("no"), 422),
+        (errors.QueueFull("no", backlog_seconds=1, retry_after_seconds=1), 503),
+        (errors.OwnerQueueFull("no", backlog_seconds=1, retry_after_seconds=1), 429),
         (errors.StorageError("no"), 503),
         (errors.ConfigurationError("no"), 503),
         (errors.EngineRejected("no", engine="fake"), 422),

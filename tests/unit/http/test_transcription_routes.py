@@ -6,14 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from hansard.domain.errors import EngineFailed, EngineRejected
-from tests.unit.http.api import TALK, multipart, upload
+from tests.unit.http.api import TALK, multipart, submit, upload
 from tests.workshop import speech
-
-
-def submit(client, content=TALK, **fields):
-    answer = client.post("/transcriptions", files={"file": ("talk.wav", content)}, data=fields)
-    assert answer.status_code == 202, answer.text
-    return answer.json()
 
 
 def finish(container, transcription):
@@ -36,6 +30,7 @@ def test_one_call_uploads_and_submits(client, container):
 def test_every_parameter_is_kept_as_it_was_sent(client):
     asked = {
         "engine": "second",
+        "fallback": True,
         "model": "large",
         "language": "pt-BR",
         "prompt": "Minutes of the harbour committee.",
@@ -141,6 +136,16 @@ def test_a_failed_transcription_says_why_and_has_no_text(client, container):
         "help": "Try later.",
     }
     assert [attempt["error"]["code"] for attempt in found["attempts"]] == ["engine_failed"] * 3
+
+
+def test_an_attempt_names_the_providers_request(client, container):
+    transcription = submit(client, engine="fake")
+    container.engine.failures = [EngineRejected("No.", engine="fake", provider_request_id="req_1")]
+    finish(container, transcription)
+
+    found = client.get(f"/transcriptions/{transcription['id']}").json()
+
+    assert [attempt["provider_request_id"] for attempt in found["attempts"]] == ["req_1"]
 
 
 def test_a_second_best_record_says_so(client, container):
@@ -278,8 +283,9 @@ REFUSED = [
     ("metadata", {"k" * 65: "value"}),
     ("metadata", {"": "value"}),
     ("metadata", {"nul\0byte": "value"}),
+    ("fallback", "perhaps"),
+    ("coalesce", "perhaps"),
     ("diarize", True),
-    ("fallback", False),
 ]
 
 

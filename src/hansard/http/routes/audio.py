@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from hansard.http import mapping, schemas, uploads
-from hansard.http.dependencies import RequestId, TheContainer
+from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
 from hansard.http.download import download
 
 router = APIRouter(prefix="/audio", tags=["audio"])
@@ -22,23 +22,31 @@ _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
     416: {"description": "The range begins behind the end of the file."},
 }
 
+_UPLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}},
+    409: {"description": "`idempotency_key_spent`: what was made for this Idempotency-Key has been deleted since."},
+    413: {"description": "`too_large`."},
+    422: {"description": "`invalid_request`; `idempotency_key_reused`; what is wrong with the recording."},
+}
+
 
 @upload_router.post(
     "",
     status_code=201,
     summary="Upload a recording",
-    responses={413: {"description": "The file is too large."}, 422: {"description": "It cannot be transcribed."}},
+    responses=_UPLOAD_ANSWERS,
 )
 def upload_audio(
     form: Annotated[schemas.AudioForm, Form(media_type="multipart/form-data")],
     container: TheContainer,
     answer: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> schemas.Audio:
     """Any container and codec that FFmpeg reads, video included. The same bytes again are a new audio file, but
     are stored once.
     """
-    limit = container.settings.max_upload_bytes
-    audio = uploads.receive(container.upload, form.file, max_upload_bytes=limit)
+    source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
+    audio = container.upload(source, file_name=file_name, idempotency_key=idempotency_key)
     answer.headers["Location"] = f"/audio/{audio.id}"
     return mapping.audio_json(audio)
 
@@ -54,6 +62,20 @@ def list_audio(query: Annotated[schemas.PageQuery, Query()], container: TheConta
 def get_audio(audio_id: UUID, container: TheContainer) -> schemas.Audio:
     with container.unit_of_work() as uow:
         return mapping.audio_json(uow.audio.get(audio_id))
+
+
+@router.delete(
+    "/{audio_id}", status_code=204, summary="Delete a recording", responses={404: {"description": "There is none."}}
+)
+def delete_audio(audio_id: UUID, container: TheContainer) -> None:
+    """With all its transcriptions; those that run are stopped first. It can't be undone.
+
+    When this is answered, the recording, its transcripts and whatever was recognised are gone from the database, and
+    every route says 404. Within moments a worker erases the rest: the bytes, unless another recording has the same,
+    what was decoded from them, and the traces of pipeline runs. Two events remain as receipts: `audio.deleted` now,
+    `audio.erased` when nothing is left.
+    """
+    container.delete_audio(audio_id)
 
 
 @router.head("/{audio_id}/download", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Transcriptions: asked for, looked at while they come about, exported, cancelled."""
+"""Transcriptions: asked for, looked at while they come about, exported, stopped, asked for again, deleted."""
 
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -13,26 +13,39 @@ from hansard.domain.errors import Conflict
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Status, Transcription
 from hansard.http import mapping, schemas, uploads
-from hansard.http.dependencies import RequestId, TheContainer
+from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
 from hansard.http.download import content_disposition
 
 router = APIRouter(tags=["transcriptions"])
-upload_router = APIRouter(tags=["transcriptions"], route_class=uploads.UploadRoute)
+upload_router = APIRouter(tags=["transcriptions"], route_class=uploads.QueueingUploadRoute)
 
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such id."}}
-_REFUSED: dict[int | str, dict[str, Any]] = {422: {"description": "The request or the recording cannot be honoured."}}
-_ENDED: dict[int | str, dict[str, Any]] = {409: {"description": "Its status does not allow that."}}
-_FILES = {each.media_type: {"schema": {"type": "string"}} for each in formats.FORMATS.values()}
-_LOCATION: dict[int | str, dict[str, Any]] = {
-    202: {"headers": {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}}
+_Answers = dict[int | str, dict[str, Any]]
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds until there should be room.", "schema": {"type": "integer"}}}
+_NOT_FOUND: _Answers = {404: {"description": "`not_found`: there is no such id."}}
+_REFUSED: _Answers = {422: {"description": "`invalid_request`, `unknown_engine`, or what that engine cannot do."}}
+_MADE_BEFORE: _Answers = {
+    409: {"description": "`idempotency_key_spent`: what was made for this Idempotency-Key has been deleted since."},
+    422: {
+        "description": "`invalid_request`, `unknown_engine`, or what that engine cannot do; `idempotency_key_reused`; "
+        "what is wrong with the recording."
+    },
 }
+_CANNOT: _Answers = {409: {"description": "`illegal_move`: its status does not allow that."}}
+_NOTHING_TO_EXPORT: _Answers = {409: {"description": "`not_completed`: there is no transcript to export."}}
+_QUEUED: _Answers = {
+    202: {"headers": {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}},
+    429: {"description": "`owner_queue_full`: enough of yours is waiting.", "headers": _RETRY_AFTER},
+    503: {"description": "`queue_full`: more is waiting than is taken on here.", "headers": _RETRY_AFTER},
+}
+_ENDED_EARLY = frozenset({Status.FAILED, Status.CANCELLED})
+_FILES = {each.media_type: {"schema": {"type": "string"}} for each in formats.FORMATS.values()}
 
 
 @router.post(
     "/audio/{audio_id}/transcriptions",
     status_code=202,
     summary="Ask for a transcription of an uploaded recording",
-    responses={**_LOCATION, **_NOT_FOUND, **_REFUSED},
+    responses={**_QUEUED, **_NOT_FOUND, **_MADE_BEFORE},
 )
 def transcribe_audio(
     audio_id: UUID,
@@ -40,30 +53,44 @@ def transcribe_audio(
     request_id: RequestId,
     answer: Response,
     wish: Annotated[schemas.TranscriptionRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> schemas.TranscriptionSummary:
     """It is queued when this is answered. Follow it with `GET /transcriptions/{id}`."""
-    parameters = (wish or schemas.TranscriptionRequest()).parameters()
-    return _accepted(container.submit(audio_id, parameters, request_id=request_id), answer)
+    wish = wish or schemas.TranscriptionRequest()
+    made = container.submit(
+        audio_id,
+        wish.parameters(),
+        request_id=request_id,
+        idempotency_key=idempotency_key,
+        coalesce=wish.coalesce,
+    )
+    return _accepted(made, answer)
 
 
 @upload_router.post(
     "/transcriptions",
     status_code=202,
     summary="Upload a recording and ask for its transcription",
-    responses={**_LOCATION, 413: {"description": "The file is too large."}, **_REFUSED},
+    responses={**_QUEUED, **_MADE_BEFORE, 413: {"description": "`too_large`."}},
 )
 def transcribe_upload(
     form: Annotated[schemas.TranscriptionForm, Form(media_type="multipart/form-data")],
     container: TheContainer,
     request_id: RequestId,
     answer: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> schemas.TranscriptionSummary:
     """`curl -F file=@talk.mp3 …/transcriptions` and follow it with `GET /transcriptions/{id}`."""
-    parameters = form.parameters()
-    # Before anything is stored: a misspelt engine should not leave a recording behind.
-    container.submit.check(parameters)
-    audio = uploads.receive(container.upload, form.file, max_upload_bytes=container.settings.max_upload_bytes)
-    return _accepted(container.submit(audio.id, parameters, request_id=request_id), answer)
+    source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
+    made = container.submit_upload(
+        source,
+        file_name=file_name,
+        parameters=form.parameters(),
+        request_id=request_id,
+        idempotency_key=idempotency_key,
+        coalesce=form.coalesce,
+    )
+    return _accepted(made, answer)
 
 
 @router.get("/transcriptions", summary="List transcriptions, newest first")
@@ -81,32 +108,48 @@ def list_transcriptions(
 
 @router.get("/transcriptions/{transcription_id}", summary="Look a transcription up", responses=_NOT_FOUND)
 def get_transcription(transcription_id: UUID, container: TheContainer) -> schemas.TranscriptionDetail:
-    """While it runs, `segments` grows with every passage that is recognised; `text` comes with completion."""
+    """While it runs, `segments` grows with every passage that is recognised; `text` comes with completion.
+
+    One that failed or was cancelled keeps the segments that it had, marked with `partial`.
+    """
     transcription, transcript = _with_words(container, transcription_id)
     completed = transcription.status is Status.COMPLETED
     return mapping.detail_json(transcription, text=transcript.text if completed else None, segments=transcript.segments)
+
+
+@router.delete(
+    "/transcriptions/{transcription_id}", status_code=204, summary="Delete a transcription", responses=_NOT_FOUND
+)
+def delete_transcription(transcription_id: UUID, container: TheContainer) -> None:
+    """One that runs is stopped first. Its recording stays. It can't be undone.
+
+    When this is answered, its words and whatever was recognised are gone from the database, and every route says 404.
+    Within moments a worker erases the rest: what was decoded for it, and the traces of its pipeline runs. The event
+    `transcription.deleted` remains as a receipt.
+    """
+    container.delete_transcription(transcription_id)
 
 
 @router.get(
     "/transcriptions/{transcription_id}/export",
     summary="Export a transcript as a file",
     response_class=PlainTextResponse,
-    responses={200: {"description": "The file.", "content": _FILES}, **_NOT_FOUND, **_ENDED},
+    responses={200: {"description": "The file.", "content": _FILES}, **_NOT_FOUND, **_NOTHING_TO_EXPORT},
 )
 def export_transcription(
     transcription_id: UUID, query: Annotated[schemas.ExportQuery, Query()], container: TheContainer
 ) -> Response:
+    """The file is named like its recording; one that is `partial` says so in its name."""
     transcription, transcript = _with_words(container, transcription_id)
-    if transcription.status is not Status.COMPLETED:
-        raise Conflict(
-            f"There is no transcript to export: the transcription is {transcription.status}.",
-            code="not_completed",
-            help=f"GET /transcriptions/{transcription_id} tells how it stands.",
-        )
+    is_whole = transcription.status is Status.COMPLETED
+    has_part = transcription.status in _ENDED_EARLY and bool(transcript.text)
+    if not (is_whole or (query.partial and has_part)):
+        raise _nothing_to_export(transcription, has_part=has_part)
     text = formats.write(transcript, query.format)
     with container.unit_of_work() as uow:
         recording = uow.audio.get(transcription.audio_id).file_name
-    disposition = content_disposition(f"{PurePath(recording).stem}.{query.format}")
+    mark = "" if is_whole else ".partial"
+    disposition = content_disposition(f"{PurePath(recording).stem}{mark}.{query.format}")
     media_type = formats.FORMATS[query.format].media_type
     return PlainTextResponse(text, media_type=media_type, headers={"Content-Disposition": disposition})
 
@@ -114,10 +157,34 @@ def export_transcription(
 @router.post(
     "/transcriptions/{transcription_id}/cancel",
     summary="Cancel a transcription",
-    responses={**_NOT_FOUND, **_ENDED},
+    responses={**_NOT_FOUND, **_CANNOT},
 )
 def cancel_transcription(transcription_id: UUID, container: TheContainer) -> schemas.TranscriptionSummary:
+    """It is cancelled when this is answered; a worker that is at it stops within two seconds. Once more is no error.
+
+    What was recognised stays to be read, marked with `partial`, and is not done again by a retry.
+    """
     return mapping.summary_json(container.cancel(transcription_id))
+
+
+@router.post(
+    "/transcriptions/{transcription_id}/retry",
+    status_code=202,
+    summary="Ask again for a transcription that failed or was cancelled",
+    responses={**_QUEUED, **_NOT_FOUND, **_CANNOT, **_REFUSED},
+)
+def retry_transcription(
+    transcription_id: UUID,
+    container: TheContainer,
+    answer: Response,
+    wish: Annotated[schemas.TranscriptionWish | None, Body()] = None,
+) -> schemas.TranscriptionSummary:
+    """Without a body, or with an empty one: for the same, and what was recognised already is not done again.
+
+    Otherwise for what the body says: it takes the place of all that was asked for, and the work begins anew.
+    """
+    parameters = wish.parameters() if wish and wish.model_fields_set else None
+    return _accepted(container.retry(transcription_id, parameters), answer)
 
 
 def _with_words(container: Container, transcription_id: UUID) -> tuple[Transcription, Transcript]:
@@ -129,6 +196,16 @@ def _with_words(container: Container, transcription_id: UUID) -> tuple[Transcrip
         else:
             transcript = Transcript.of(uow.transcripts.passages(transcription_id))
     return transcription, transcript or Transcript(language=None, segments=())
+
+
+def _nothing_to_export(transcription: Transcription, *, has_part: bool) -> Conflict:
+    where = f"/transcriptions/{transcription.id}"
+    way_on = f"GET {where}/export?partial=true exports what had been recognised. " if has_part else ""
+    return Conflict(
+        f"There is no transcript to export: the transcription is {transcription.status}.",
+        code="not_completed",
+        help=f"{way_on}GET {where} tells how it stands.",
+    )
 
 
 def _accepted(transcription: Transcription, answer: Response) -> schemas.TranscriptionSummary:

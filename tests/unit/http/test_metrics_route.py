@@ -1,0 +1,62 @@
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from loguru import logger
+from prometheus_client.parser import text_string_to_metric_families
+
+from hansard.observability.metrics import Counters, MetricsPage
+from tests.fakes import FakeUnitOfWork
+from tests.unit.http.api import FakeContainer, client_of
+
+
+class Container(FakeContainer):
+    @cached_property
+    def metrics(self) -> MetricsPage:
+        return MetricsPage(Counters(self.engines), self.unit_of_work, tuple(self.engines))
+
+
+@pytest.fixture
+def container() -> Container:
+    return Container()
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    records: list[Any] = []
+    handler = logger.add(lambda message: records.append(message.record), level="DEBUG", format="{message}")
+    yield records
+    logger.remove(handler)
+
+
+def test_metrics_come_in_prometheus_text_format(client: TestClient) -> None:
+    answer = client.get("/metrics")
+
+    names = {family.name for family in text_string_to_metric_families(answer.text)}
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert {"hansard_build_info", "hansard_audio_uploads", "hansard_queue_waiting_jobs"} <= names
+
+
+def test_metrics_are_told_while_the_database_is_away(container: Container) -> None:
+    def away() -> FakeUnitOfWork:
+        raise OSError("connection refused")
+
+    container.unit_of_work = away
+
+    answer = client_of(container).get("/metrics")
+
+    assert answer.status_code == 200
+    assert "\nhansard_database_up 0.0\n" in answer.text
+
+
+def test_reading_metrics_is_logged_at_debug(client: TestClient, log: list[Any]) -> None:
+    client.get("/metrics")
+
+    assert [line["level"].name for line in log] == ["DEBUG"]
+
+
+def test_metrics_are_no_part_of_the_api_that_clients_are_generated_from(client: TestClient) -> None:
+    assert "/metrics" not in client.get("/openapi.json").json()["paths"]
