@@ -16,7 +16,7 @@ from hansard.persistence import database, embedded, migrate, tables
 from hansard.queue.schema import apply_schema
 
 SERVER_DIRECTORY = "HANSARD_TEST_POSTGRES"
-QUEUE_TABLES = ("procrastinate_jobs", "procrastinate_workers", "procrastinate_periodic_defers")
+QUEUE_TABLES = ("procrastinate_jobs", "procrastinate_workers", "procrastinate_periodic_defers", "queue_chores")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,44 +5,71 @@ ZenML is imported, when they are first needed.
 """
 
 import random
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from uuid import UUID
 
 import sqlalchemy
 
+from hansard.application.backlog import QueuePolicy
+from hansard.application.canary import Canary
 from hansard.application.cancel import Cancel
-from hansard.application.choose_engine import ChooseEngine
-from hansard.application.ports import AudioStore, PipelineRunner, PreparedAudio, SpeechEngine, UnitOfWork
+from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.delete import DeleteAudio, DeleteTranscription
+from hansard.application.engine_chain import EngineChain
+from hansard.application.erase import Erase
+from hansard.application.health import HealthMonitor
+from hansard.application.health_checks import HealthChecks
+from hansard.application.ports import AudioStore, Chore, PipelineRunner, PreparedAudio, SpeechEngine, UnitOfWork
 from hansard.application.prepare import Prepare, PrepareAudio
 from hansard.application.recognise import Recognise
-from hansard.application.retry import RetryPolicy
+from hansard.application.reconcile import Reconcile
+from hansard.application.retry import Retry
+from hansard.application.retry_policy import RetryPolicy
+from hansard.application.run import Run
 from hansard.application.settle import Settle
 from hansard.application.submit import Submit
+from hansard.application.submit_upload import SubmitUpload
 from hansard.application.transcribe import Steps, Transcribe
 from hansard.application.upload import Upload
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.prepared import PreparedAudioFiles
 from hansard.audio.voice_activity import SileroDetector, SileroModel
+from hansard.domain.circuit import CircuitPolicy
 from hansard.domain.errors import ConfigurationError
+from hansard.domain.events import Event
 from hansard.engines.mock import MockEngine
 from hansard.engines.openai import OpenAiEngine
 from hansard.engines.pocketsphinx import PocketSphinxEngine
 from hansard.engines.whisper import WhisperEngine
 from hansard.engines.whisper_models import WhisperModels
 from hansard.observability.attempts import log_attempt
+from hansard.observability.events import log_event, log_mended
+from hansard.observability.health import log_health
 from hansard.observability.logging import strip_foreign_handlers
+from hansard.observability.metrics import Counters, MetricsPage
 from hansard.persistence import database, embedded, migrate
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.pipelines.in_process import InProcessRunner
+from hansard.pipelines.resilient import TrackedWherePossible
 from hansard.pipelines.zenml_runner import ZenmlRunner
 from hansard.pipelines.zenml_store import ZenmlStore
 from hansard.queue.jobs import TranscriptionJobs
-from hansard.queue.schema import apply_schema
+from hansard.queue.schema import apply_schema, missing_migrations
 from hansard.settings import Runner, Settings
 from hansard.storage.object_store import ObjectAudioStore
+
+RECONCILE_SECONDS = 60.0
+WORKERS_AWAITED = timedelta(seconds=30)
+"""After the start of the API. They need up to ten seconds, on a busy machine more."""
+CANARY_PATIENCE_SECONDS = 60.0
+"""Two seconds of speech take less than that even where a model has to be loaded first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +83,23 @@ class Container:
     engines: Mapping[str, SpeechEngine]
     whisper: WhisperEngine
     runner: PipelineRunner
+    metrics: MetricsPage
+    circuit_breaker: CircuitBreaker
     upload: Upload
     submit: Submit
+    submit_upload: SubmitUpload
+    retry: Retry
     cancel: Cancel
+    delete_audio: DeleteAudio
+    delete_transcription: DeleteTranscription
     transcribe: Transcribe
+    erase: Erase
+    chores: tuple[Chore, ...]
+    health: HealthMonitor
+
+    def models_in_memory(self) -> tuple[str, ...]:
+        """Those of all engines, in this process."""
+        return tuple(model for engine in self.engines.values() for model in engine.models_in_memory)
 
     def close(self) -> None:
         """Give the database its connections back."""
@@ -78,13 +118,23 @@ def prepare(settings: Settings) -> None:
 def build(settings: Settings, *, process: str = "cli") -> Container:
     """`process` names this process to the database. Raises `ConfigurationError` when the settings cannot work."""
     engine = database_engine(settings, process=process)
-    unit_of_work = partial(SqlUnitOfWork, engine, TranscriptionJobs)
-    store = audio_store(settings)
     whisper = whisper_engine(settings)
     engines = _engines(settings, whisper)
+    counters = Counters(engines)
+
+    def tell(event: Event) -> None:
+        log_event(event)
+        counters.count(event)
+
+    unit_of_work = partial(SqlUnitOfWork, engine, TranscriptionJobs, tell=tell)
+    store = audio_store(settings)
     prepared = PreparedAudioFiles(settings.data_dir / "prepared")
-    steps = _steps(settings, unit_of_work, store, prepared, engines)
-    runner = _runner(settings, steps)
+    breaker = _circuit_breaker(settings, unit_of_work)
+    steps = _steps(settings, unit_of_work, store, prepared, engines, breaker)
+    runner = _runner(settings, steps, unit_of_work)
+    policy = QueuePolicy(most_waiting=settings.max_queued_jobs, most_waiting_of_owner=settings.max_queued_jobs_of_owner)
+    upload = Upload(unit_of_work, store, PyAvDecoder(), _now)
+    submit = Submit(unit_of_work, engines, policy, _now)
     return Container(
         settings=settings,
         database=engine,
@@ -93,10 +143,25 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
         engines=engines,
         whisper=whisper,
         runner=runner,
-        upload=Upload(unit_of_work, store, PyAvDecoder(), _now),
-        submit=Submit(unit_of_work, engines, _now),
+        metrics=MetricsPage(counters, unit_of_work, tuple(engines)),
+        circuit_breaker=breaker,
+        upload=upload,
+        submit=submit,
+        submit_upload=SubmitUpload(upload, submit),
+        retry=Retry(unit_of_work, submit, _now),
         cancel=Cancel(unit_of_work, _now),
-        transcribe=Transcribe(unit_of_work=unit_of_work, runner=runner, prepared=prepared, clock=_now),
+        delete_audio=DeleteAudio(unit_of_work, _now),
+        delete_transcription=DeleteTranscription(unit_of_work, _now),
+        transcribe=Transcribe(
+            unit_of_work=unit_of_work,
+            runner=runner,
+            prepared=prepared,
+            max_crashes=settings.max_crashes,
+            clock=_now,
+        ),
+        erase=Erase(unit_of_work=unit_of_work, store=store, prepared=prepared, forget_runs=runner.forget, clock=_now),
+        chores=tuple(_chores(settings, unit_of_work, prepared, engines)),
+        health=_health(settings, engine, unit_of_work, store, engines),
     )
 
 
@@ -108,11 +173,22 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or embedded.ensure_running(settings.data_dir)
 
 
+def pending_migrations(engine: sqlalchemy.Engine) -> tuple[str, ...]:
+    """What the database lacks of our tables and the queue's."""
+    with engine.connect() as connection:
+        return (*migrate.status(engine).pending, *missing_migrations(connection))
+
+
 def database_engine(settings: Settings, *, process: str) -> sqlalchemy.Engine:
     """The caller disposes of it."""
     return database.connect(
         database_url(settings), application_name=f"hansard {process}", revive=partial(database_url, settings)
     )
+
+
+def metrics_directory(settings: Settings) -> Path:
+    """Where the processes of this machine count together."""
+    return settings.data_dir / "metrics"
 
 
 def audio_store(settings: Settings) -> AudioStore:
@@ -168,12 +244,24 @@ def _engines(settings: Settings, whisper: WhisperEngine) -> dict[str, SpeechEngi
     return known
 
 
+def _circuit_breaker(settings: Settings, unit_of_work: Callable[[], UnitOfWork]) -> CircuitBreaker:
+    policy = CircuitPolicy(
+        failures=settings.circuit_failures,
+        open_seconds=settings.circuit_open_seconds,
+        longest_open_seconds=settings.circuit_longest_open_seconds,
+        # As long as one call may take: until then nobody knows how the probe went.
+        probe_seconds=settings.openai_timeout_seconds,
+    )
+    return CircuitBreaker(unit_of_work=unit_of_work, policy=policy, clock=_now)
+
+
 def _steps(
     settings: Settings,
     unit_of_work: Callable[[], UnitOfWork],
     store: AudioStore,
     prepared: PreparedAudio,
     engines: Mapping[str, SpeechEngine],
+    breaker: CircuitBreaker,
 ) -> Steps:
     prepare_audio = PrepareAudio(
         store=store,
@@ -188,7 +276,8 @@ def _steps(
             unit_of_work=unit_of_work,
             prepare_audio=prepare_audio,
             prepared=prepared,
-            choose_engine=ChooseEngine(engines, settings.engine_chain, time.sleep),
+            chain=EngineChain(engines, settings.engine_chain),
+            breaker=breaker,
             retry=RetryPolicy(
                 max_attempts=settings.retry_max_attempts,
                 base_seconds=settings.retry_base_seconds,
@@ -197,17 +286,72 @@ def _steps(
                 jitter=random.random,
             ),
             observe=log_attempt,
+            gap_seconds=settings.gap_seconds,
             clock=_now,
             sleep=time.sleep,
         ),
-        settle=Settle(unit_of_work=unit_of_work, engines=engines, clock=_now),
+        settle=Settle(unit_of_work=unit_of_work, engines=engines, gap_seconds=settings.gap_seconds, clock=_now),
     )
 
 
-def _runner(settings: Settings, steps: Steps) -> PipelineRunner:
+def _runner(settings: Settings, steps: Steps, unit_of_work: Callable[[], UnitOfWork]) -> PipelineRunner:
+    untracked = InProcessRunner(steps)
     if settings.pipeline_runner is Runner.IN_PROCESS:
-        return InProcessRunner(steps)
-    return ZenmlRunner(zenml_store(settings), steps, after_import=strip_foreign_handlers)
+        return untracked
+
+    def warn(transcription_id: UUID, run: int, warning: str) -> None:
+        Run(transcription_id, run, unit_of_work, _now).warn(warning)
+
+    tracked = ZenmlRunner(zenml_store(settings), steps, after_import=strip_foreign_handlers)
+    return TrackedWherePossible(tracked=tracked, untracked=untracked, warn=warn, clock=_now)
+
+
+def _chores(
+    settings: Settings,
+    unit_of_work: Callable[[], UnitOfWork],
+    prepared: PreparedAudio,
+    engines: Mapping[str, SpeechEngine],
+) -> Iterator[Chore]:
+    reconcile = Reconcile(unit_of_work=unit_of_work, prepared=prepared, clock=_now)
+    yield Chore(
+        name="reconcile",
+        every_seconds=RECONCILE_SECONDS,
+        run=lambda: log_mended(reconcile()),
+        on_each_machine=True,
+    )
+    if settings.canary_seconds:
+        canary = Canary(
+            unit_of_work=unit_of_work,
+            engines=engines,
+            chain=settings.engine_chain,
+            decoder=PyAvDecoder(),
+            clip=files("hansard.audio").joinpath("canary.mp3").read_bytes,
+            patience_seconds=CANARY_PATIENCE_SECONDS,
+            clock=_now,
+        )
+        yield Chore(name="canary", every_seconds=settings.canary_seconds, run=canary)
+
+
+def _health(
+    settings: Settings,
+    engine: sqlalchemy.Engine,
+    unit_of_work: Callable[[], UnitOfWork],
+    store: AudioStore,
+    engines: Mapping[str, SpeechEngine],
+) -> HealthMonitor:
+    checks = HealthChecks(
+        unit_of_work=unit_of_work,
+        ping=partial(database.ping, engine),
+        pending_migrations=lambda: pending_migrations(engine),
+        store=store,
+        free_disk_bytes=lambda: shutil.disk_usage(settings.data_dir).free,
+        scarce_disk_bytes=settings.scarce_disk_bytes,
+        engines=engines,
+        chain=settings.engine_chain,
+        workers_awaited_until=_now() + WORKERS_AWAITED,
+        clock=_now,
+    )
+    return HealthMonitor(checks.checks(), _now, log_health)
 
 
 def _now() -> datetime:

@@ -29,6 +29,7 @@ SECTIONS = {
     "pipeline_runner": "Pipelines",
     "engine_chain": "Engines",
     "retry_max_attempts": "Retries",
+    "canary_seconds": "Health",
 }
 """The setting that each section of the documentation begins with, and the section's name."""
 
@@ -89,6 +90,12 @@ class Settings(BaseSettings):
         default=24 * 3600,
         gt=0,
         description="Longer recordings fail. A small file can decode to days of silence, which would fill the disk.",
+    )
+    max_queued_jobs: int = Field(
+        default=10_000, ge=1, description="Transcriptions that may wait; more are refused with 503 until there is room."
+    )
+    max_queued_jobs_of_owner: int = Field(
+        default=5_000, ge=1, description="Of them, those that one owner may have; more are refused with 429."
     )
     testing: bool = Field(
         default=False,
@@ -178,6 +185,36 @@ class Settings(BaseSettings):
     )
     retry_budget_seconds: float = Field(
         default=300.0, ge=0, description="The most that one transcription waits between attempts, in all."
+    )
+    circuit_failures: int = Field(
+        default=5,
+        ge=1,
+        description="Failures of an engine in a row, in all jobs together, after which it is left alone for a while.",
+    )
+    circuit_open_seconds: float = Field(
+        default=30.0, gt=0, description="How long it is left alone the first time; twice as long each time after."
+    )
+    circuit_longest_open_seconds: float = Field(default=600.0, gt=0, description="The longest it is left alone.")
+    max_crashes: int = Field(
+        default=3, ge=1, description="Workers that may die at one place of a recording before it fails."
+    )
+    gap_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        description="Speech without text is heard again, and told, from so many seconds in one place on.",
+    )
+
+    canary_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="How often the workers, together, recognise a known phrase with the first engine that can, for "
+        "`GET /health`; 0: never. What the engine is paid for a call is paid for each.",
+    )
+    scarce_disk_bytes: int = Field(
+        default=5_000_000_000,
+        ge=0,
+        description="With less free space than this in the data directory, health is degraded; with a tenth of it, "
+        "PostgreSQL is in danger. The default is a large Whisper model and a day's recordings.",
     )
 
     @field_validator("engine_chain", mode="before")

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import psutil
+import psycopg
 
 PATIENCE_SECONDS = 90.0
 
@@ -103,6 +105,21 @@ class Service:
         self.http.close()
         return code
 
+    def database_url(self) -> str:
+        """Of the embedded database, which is not started by this."""
+        lines = self._postmaster_file().read_text().splitlines()
+        return f"postgresql://postgres@/hansard?host={quote(lines[4], safe='')}&port={lines[3]}&connect_timeout=3"
+
+    def postmaster(self) -> psutil.Process:
+        """The database's server."""
+        return psutil.Process(int(self._postmaster_file().read_text().splitlines()[0]))
+
+    def cut_connections(self) -> None:
+        """All that the service has with its database."""
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hansard %'"
+        with psycopg.connect(self.database_url()) as connection:
+            connection.execute(query)
+
     def processes(self, command: str) -> list[psutil.Process]:
         """The service's own `hansard COMMAND` processes."""
         children = psutil.Process(self.process.pid).children(recursive=True)
@@ -133,6 +150,11 @@ class Service:
 
     def ended(self, transcription_id: str) -> dict[str, Any]:
         return self.until(transcription_id, "completed", "failed", "cancelled")
+
+    def _postmaster_file(self) -> Path:
+        for found in (self.directory / "data").rglob("postmaster.pid"):
+            return found
+        raise FileNotFoundError("PostgreSQL does not run")
 
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, self.log
