@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,8 @@ from tests.e2e.service import Service
 
 FROZEN_SECONDS = 8.0
 """Longer than a worker may be silent before its job is another's."""
+
+PATIENCE_SECONDS = 3.0
 
 ENGINE_PROCESS = "hansard.engines.child"
 
@@ -69,8 +72,15 @@ class Monkey:
         self._any("api").kill()
 
     def _kill_engine(self) -> None:
+        """While it is at work, if that comes soon."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not (found := self._engines()) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        self.random.choice(found).kill()
+
+    def _engines(self) -> list[psutil.Process]:
         everybody = psutil.Process(self.service.process.pid).children(recursive=True)
-        self.random.choice([each for each in everybody if ENGINE_PROCESS in " ".join(each.cmdline())]).kill()
+        return [each for each in everybody if ENGINE_PROCESS in " ".join(each.cmdline())]
 
     def _cut_the_power(self) -> None:
         """Nobody can say a word, and after a while everything starts."""

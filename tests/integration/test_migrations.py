@@ -88,7 +88,8 @@ def test_the_queue_has_its_tables_and_knows_what_was_applied(empty: Engine) -> N
 def test_a_change_of_the_queues_tables_that_came_later_is_applied(empty: Engine) -> None:
     migrate.upgrade(empty, [apply_schema])
     with empty.begin() as connection:
-        last = max(connection.execute(text("SELECT name FROM procrastinate_hansard_migrations")).scalars())
+        names = connection.execute(text("SELECT name FROM procrastinate_hansard_migrations")).scalars()
+        last = max(name for name in names if not name.startswith("hansard"))
         connection.execute(text("DELETE FROM procrastinate_hansard_migrations WHERE name = :last"), {"last": last})
         connection.execute(text("DROP FUNCTION procrastinate_retry_job_v1"))
     migrate.upgrade(empty, [apply_schema])

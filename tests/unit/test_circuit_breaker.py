@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansard.domain.circuit import CircuitState
+from hansard.domain.circuit import Admission, CircuitState
 from hansard.domain.errors import Category, EngineOutOfUse, EnginePaused, Failure
 from tests.workshop import Workshop
 
@@ -22,8 +22,7 @@ def state(shop: Workshop) -> CircuitState:
 
 def test_an_engine_that_nothing_is_known_of_may_be_used() -> None:
     shop = Workshop()
-    shop.breaker.admit("openai")
-    assert shop.breaker.refusal("openai") is None
+    assert shop.breaker.admit("openai") is Admission.GRANTED
     assert shop.database.circuits == {}
 
 
@@ -55,20 +54,12 @@ def test_the_refusal_says_why_until_when_and_what_to_do() -> None:
 def test_one_gets_through_to_try_and_what_it_finds_is_for_all() -> None:
     shop = opened()
     shop.clock.advance(30)
-    shop.breaker.admit("openai")
+    assert shop.breaker.admit("openai") is Admission.PROBE
     with pytest.raises(EnginePaused):
         shop.breaker.admit("openai")
     shop.breaker.succeeded("openai")
     shop.breaker.admit("openai")
     assert [event.type for event in shop.database.events] == ["engine.circuit_opened", "engine.circuit_closed"]
-
-
-def test_asking_what_would_be_said_makes_no_probe_of_the_question() -> None:
-    shop = opened()
-    assert isinstance(shop.breaker.refusal("openai"), EnginePaused)
-    shop.clock.advance(30)
-    assert shop.breaker.refusal("openai") is None
-    shop.breaker.admit("openai")
 
 
 def test_a_probe_that_was_called_off_does_not_keep_the_others_waiting() -> None:
@@ -82,17 +73,10 @@ def test_a_probe_that_was_called_off_does_not_keep_the_others_waiting() -> None:
 def test_an_engine_out_of_use_is_refused_with_the_operators_reason() -> None:
     shop = Workshop()
     shop.breaker.disable("openai", "the contract has ended")
-    for refusal in (shop.breaker.refusal("openai"), refused(shop)):
-        assert isinstance(refusal, EngineOutOfUse)
-        assert "the contract has ended" in refusal.failure.message
+    with pytest.raises(EngineOutOfUse, match="the contract has ended"):
+        shop.breaker.admit("openai")
     shop.breaker.enable("openai")
     shop.breaker.admit("openai")
-
-
-def refused(shop: Workshop) -> EngineOutOfUse:
-    with pytest.raises(EngineOutOfUse) as refusal:
-        shop.breaker.admit("openai")
-    return refusal.value
 
 
 def test_an_operator_closes_the_circuit_at_once() -> None:
@@ -136,7 +120,6 @@ def test_at_rest_nothing_is_written_for_asking() -> None:
     shop.breaker.succeeded("openai")
     before = shop.database.circuits["openai"]
     shop.breaker.admit("openai")
-    shop.breaker.abandoned("openai")
     assert shop.database.circuits["openai"] is before
 
 

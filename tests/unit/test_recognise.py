@@ -612,6 +612,21 @@ def test_a_probe_that_is_cancelled_leaves_the_next_one_free_to_go() -> None:
     job.shop.breaker.admit("fake")
 
 
+def test_an_attempt_that_is_no_probe_does_not_end_somebody_elses() -> None:
+    job = Job(seconds=1)
+
+    def meanwhile(number: int) -> None:
+        open_circuit(job)
+        job.shop.clock.advance(31)
+        job.shop.breaker.admit("fake")
+        job.shop.cancel(job.id)
+
+    job.engine.on_passage = meanwhile
+    with pytest.raises(Superseded):
+        job.recognise()
+    assert job.shop.database.circuits["fake"].state == "half_open"
+
+
 # ── What was missed ──────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -32,6 +32,7 @@ class AttemptAtWork:
     speech: Speech
     done: tuple[RecognisedPassage, ...]
     gives_way_at: datetime
+    is_probe: bool = False
     decoding: int = 0
     finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
 
@@ -44,7 +45,7 @@ class AttemptAtWork:
             self.breaker.failed(self.engine.name, error.failure)
             raise
         except Exception:
-            if not self.finished:
+            if self.is_probe and not self.finished:
                 with suppress(HansardError):
                     self.breaker.abandoned(self.engine.name)
             raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hansard.application.ports import Clock, UnitOfWork
 from hansard.domain.circuit import Admission, Circuit, CircuitPolicy
-from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, Failure
+from hansard.domain.errors import EngineOutOfUse, EnginePaused, Failure
 
 CircuitChange = Callable[[Circuit], None]
 
@@ -21,12 +21,12 @@ class CircuitBreaker:
     policy: CircuitPolicy
     clock: Clock
 
-    def admit(self, engine: str) -> None:
-        """Raises `EnginePaused` while the circuit is open, `EngineOutOfUse` when an operator disabled the engine."""
+    def admit(self, engine: str) -> Admission:
+        """Granted, or granted as the probe. Raises `EnginePaused` while the circuit is open, `EngineOutOfUse` when an operator disabled the engine."""
         with self.unit_of_work() as uow:
             circuit = uow.circuits.get(engine)
             if circuit.is_at_rest:
-                return
+                return Admission.GRANTED
             circuit = uow.circuits.get(engine, for_update=True)
             admission = circuit.admit(self.clock(), self.policy)
             uow.circuits.save(circuit)
@@ -35,15 +35,7 @@ class CircuitBreaker:
             raise _disabled(circuit)
         if admission is Admission.REFUSED:
             raise self._paused(circuit)
-
-    def refusal(self, engine: str) -> EngineError | None:
-        """What `admit` would raise now, without making a probe of the question."""
-        with self.unit_of_work() as uow:
-            circuit = uow.circuits.get(engine)
-        if circuit.disabled:
-            return _disabled(circuit)
-        is_shut = circuit.retry_at is not None and self.clock() < circuit.retry_at
-        return self._paused(circuit) if is_shut else None
+        return admission
 
     def succeeded(self, engine: str) -> None:
         """The engine did some work. While all is well, the date of the last success is kept to some seconds."""
@@ -58,10 +50,7 @@ class CircuitBreaker:
         self._change(engine, lambda circuit: circuit.fail(failure, self.clock(), self.policy))
 
     def abandoned(self, engine: str) -> None:
-        """The attempt ended for reasons that are not the engine's."""
-        with self.unit_of_work() as uow:
-            if uow.circuits.get(engine).is_at_rest:
-                return
+        """The probe came to an end for reasons that are not the engine's."""
         self._change(engine, lambda circuit: circuit.abandon_probe(self.clock()))
 
     def reset(self, engine: str) -> Circuit:

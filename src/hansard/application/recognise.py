@@ -34,6 +34,7 @@ from hansard.application.prepare import PrepareAudio
 from hansard.application.retry_policy import RetryPolicy
 from hansard.application.run import Run
 from hansard.application.watched import watched_call
+from hansard.domain.circuit import Admission
 from hansard.domain.coverage import covered, speech_within
 from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, EngineRejected, Failure
 from hansard.domain.speech import Span, Speech, remaining
@@ -168,7 +169,6 @@ class _Recognition:
     def _with_retries(self, engine: SpeechEngine) -> AttemptAtWork:
         failures = 0
         while True:
-            self.step.breaker.admit(engine.name)
             attempt = self._begin_attempt(engine, self.request)
             done = [passage.span for passage in attempt.done]
             try:
@@ -187,7 +187,9 @@ class _Recognition:
                 return attempt
 
     def _begin_attempt(self, engine: SpeechEngine, request: Recognition, *, decoding: int = 0) -> AttemptAtWork:
+        """Raises the `EngineError` that says why it may not begin."""
         model = engine.model_for(request)
+        admission = self.step.breaker.admit(engine.name)
         now = self.step.clock()
         with self.run.change() as (uow, transcription):
             if (left := self.left) and left.engine and left.engine != engine.name:
@@ -207,6 +209,7 @@ class _Recognition:
             speech=speech or Speech(0.0, ()),
             done=done,
             gives_way_at=self.gives_way_at,
+            is_probe=admission is Admission.PROBE,
             decoding=decoding,
         )
 
@@ -238,7 +241,6 @@ class _Recognition:
             if not speech:
                 continue
             try:
-                self.step.breaker.admit(engine.name)
                 attempt = self._begin_attempt(engine, request, decoding=decoding)
             except EngineError:
                 continue

@@ -45,6 +45,7 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
     engine = create_engine(
         address,
         connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
+        isolation_level="READ COMMITTED",  # who waits for a row's lock has to see what the holder wrote
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=MOST_CONNECTIONS - 5,

@@ -13,6 +13,7 @@ from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
 from hansard.application.ports import Chore
+from hansard.domain.errors import HansardError
 
 _AGES = """
     SELECT name, extract(epoch FROM now() - began_at)::float8 AS seconds FROM queue_chores WHERE name = ANY(%(names)s)
@@ -83,4 +84,5 @@ class Housekeeping:
         try:
             await self.in_thread(chore.run)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a chore, the worker has its jobs to do
-            logger.bind(chore=chore.name).opt(exception=True).error("A chore failed with {}.", type(error).__name__)
+            log = logger.bind(chore=chore.name).opt(exception=not isinstance(error, HansardError))
+            log.error("A chore failed: {}", error)

@@ -158,13 +158,15 @@ class _Worker:
 
     async def _serve(self) -> None:
         """Work for as long as nobody cancels this, with as many connections as that takes."""
-        while not self._leave.asked.is_set():
+        while True:
             try:
                 await self._serve_on_one_connection()
             except (ConnectorException, psycopg.OperationalError) as error:
                 logger.warning("The database is away; the worker waits for it: {}", str(error.__cause__ or error))
             else:
                 logger.warning("The worker lost its hold on the queue and begins anew.")
+            if self._leave.asked.is_set():  # the cancellation got lost in what went wrong
+                return
             await self._revive()
             await asyncio.sleep(RECONNECT_SECONDS)
 
