@@ -12,6 +12,7 @@ from threading import Event
 import httpx
 import psycopg
 
+from tests.audio_files import DATA_DIRECTORY
 from tests.chaos.book import Book
 from tests.chaos.clients import Client
 from tests.chaos.evidence import Evidence, collect, is_quiet
@@ -19,6 +20,8 @@ from tests.chaos.monkey import Monkey
 from tests.chaos.verdict import judge, orphans
 from tests.e2e.service import Service
 from tests.openai_server import API_KEY, Moods, OpenAiServer
+
+CLIP = DATA_DIRECTORY / "five.wav"
 
 SETTINGS = {
     "HANSARD_OFFLINE": "0",
@@ -67,6 +70,8 @@ def run(plan: Plan, directory: Path) -> Report:
         service = Service(directory, workers=plan.workers, settings=settings).start()
         monkey = Monkey(service, Random(plan.seed), plan.pause_seconds, power_cuts=plan.power_cuts)
         try:
+            # While workers are still starting there is nothing to interrupt.
+            service.ended(service.post_file(CLIP, engine="mock")["id"])
             _have_chaos(plan, service, monkey, book)
             moods.heal()
             began = time.monotonic()

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.run import Plan, run
 from tests.e2e.service import open_directory
 
-SHORT = Plan(seed=1, seconds=14, calm_seconds=60, pause_seconds=1.2, clients=3)
+SHORT = Plan(seed=1, seconds=12, calm_seconds=60, pause_seconds=1.0, clients=3)
 
 
 @pytest.mark.xdist_group("chaos")

@@ -125,6 +125,19 @@ class Service:
         children = psutil.Process(self.process.pid).children(recursive=True)
         return [child for child in children if command in _command_line(child)]
 
+    @contextmanager
+    def another_worker(self) -> Generator[None]:
+        """One that `hansard up` knows nothing of."""
+        with self.log_file.open("ab") as log:
+            worker = subprocess.Popen(
+                hansard("worker", "--name", "another"), env=self.environment, cwd=self.directory, stdout=log, stderr=log
+            )
+        try:
+            yield
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
     def get(self, path: str) -> dict[str, Any]:
         answer = self.http.get(path)
         assert answer.status_code == 200, answer.text

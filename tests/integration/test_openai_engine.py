@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from email.utils import formatdate
 
 import numpy as np
@@ -627,7 +628,8 @@ def test_a_recording_too_long_for_the_api_is_cut_at_silences_and_stitched(server
         uow.commit()
     shop.prepared.write(transcription.id, [bytes(recording)])
 
-    shop.steps.recognise(transcription.id, run)
+    # The server says far too little for so long a recording: that is not what this is about.
+    replace(shop.steps.recognise, gap_seconds=math.inf)(transcription.id, run)
     shop.steps.settle(transcription.id, run)
 
     planned = [(0, 280), (300, 560), (580, 865), (865, 1150), (1170, 1385), (1385, 1600)]

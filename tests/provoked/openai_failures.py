@@ -108,9 +108,7 @@ def no_answer(openai_server: OpenAiServer) -> Provoked:
     return engine_fails(openai_server.engine(timeout_seconds=0.1))
 
 
-@provokes(
-    SECTION, "The call cannot even be begun: no files left to open, an unreadable certificate, a proxy that is none"
-)
+@provokes(SECTION, "The call cannot even be begun: no files left to open, no certificates, a proxy that is none")
 def no_proxy(openai_server: OpenAiServer, monkeypatch: pytest.MonkeyPatch) -> Provoked:
     monkeypatch.setenv("ALL_PROXY", "carrier-pigeon://roof")
     return engine_fails(openai_server.engine())

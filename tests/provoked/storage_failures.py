@@ -1,5 +1,5 @@
-"""Every failure of the object store and the disks: real ones, where this machine can be had to fail so, else the library's
-own exception put through our translation.
+"""Every failure of the object store and the disks: real ones, where this machine can be had to fail so, else the
+library's own exception put through our translation.
 """
 
 import errno

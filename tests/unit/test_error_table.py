@@ -99,11 +99,9 @@ def places_of_code(node: ast.AST) -> set[int]:
     if isinstance(node, ast.FunctionDef):
         names = [each.arg for each in node.args.args]
     elif isinstance(node, ast.ClassDef):
-        own = next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
-        fields = [
-            each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and hasattr(each.target, "id")
-        ]
-        names = [each.arg for each in own.args.args[1:]] if own else fields
+        made_by = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+        fields = [getattr(each.target, "id", "") for each in node.body if isinstance(each, ast.AnnAssign)]
+        names = [each.arg for each in made_by[0].args.args[1:]] if made_by else fields
     else:
         return set()
     return {place for place, name in enumerate(names) if name == "code"}
@@ -184,9 +182,7 @@ SYSTEM_ERRORS = [
 @pytest.mark.parametrize(("name", "code"), SYSTEM_ERRORS)
 def test_an_error_of_the_system_becomes_what_the_table_says(name: str, code: str) -> None:
     number = getattr(errno, name)
-    told = obstore_exceptions.GenericError(
-        f"Unable to open file: {os.strerror(number)} (os error {number})\n\nDebug: …"
-    )
+    told = obstore_exceptions.GenericError(f"Unable to open: {os.strerror(number)} (os error {number})\n\nDebug: …")
     assert translated(told).failure.code == code
     assert translated(OSError(number, os.strerror(number))).failure.code == code
 

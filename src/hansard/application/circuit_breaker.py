@@ -22,7 +22,10 @@ class CircuitBreaker:
     clock: Clock
 
     def admit(self, engine: str) -> Admission:
-        """Granted, or granted as the probe. Raises `EnginePaused` while the circuit is open, `EngineOutOfUse` when an operator disabled the engine."""
+        """Granted, or granted as the probe.
+
+        Raises `EnginePaused` while the circuit is open, and `EngineOutOfUse` when an operator disabled the engine.
+        """
         with self.unit_of_work() as uow:
             circuit = uow.circuits.get(engine)
             if circuit.is_at_rest:

@@ -121,16 +121,14 @@ _REFUSALS: Mapping[int, _Refusal] = MappingProxyType(
         401: _Refusal(EngineNotAuthenticated, help="Check OPENAI_API_KEY."),
         402: _OUT_OF_MONEY,
         403: _Refusal(EngineNotAuthenticated, help="Give the key's project access to the model, or use another key."),
-        404: _Refusal(
-            EngineRejected, code="unknown_model", help="Name a model that the service's key may use, or none."
-        ),
+        404: _Refusal(EngineRejected, code="unknown_model", help="Name a model that the key may use, or none."),
         408: _Refusal(EngineTimedOut, help=_ASK_LATER),
         409: _Refusal(EngineFailed, help=_ASK_LATER),
         # Passages are cut by us, so their size is nobody's wish.
         413: _Refusal(
             EngineUnavailable,
             code="passage_too_large",
-            help=f"The server, or a proxy before it, takes less than OpenAI does: let it take {MAX_UPLOAD_BYTES:,} bytes.",
+            help=f"The server, or a proxy before it, must take {MAX_UPLOAD_BYTES // 1_000_000} MB, as OpenAI does.",
         ),
         415: _OBJECTION,
         422: _OBJECTION,

@@ -84,5 +84,5 @@ class Housekeeping:
         try:
             await self.in_thread(chore.run)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a chore, the worker has its jobs to do
-            log = logger.bind(chore=chore.name).opt(exception=not isinstance(error, HansardError))
-            log.error("A chore failed: {}", error)
+            unforeseen = not isinstance(error, HansardError)
+            logger.bind(chore=chore.name).opt(exception=unforeseen).error("A chore failed: {}", error)
