@@ -15,6 +15,7 @@ from sqlalchemy import Engine, text
 from hansard.application.ports import Erasure
 from hansard.application.reconcile import Mended
 from hansard.domain.audio import AudioFile, StoredObject
+from hansard.domain.circuit import Admission
 from hansard.domain.errors import Category, EnginePaused, Failure, InvalidRequest, NotFound
 from hansard.domain.events import AudioFileErased
 from hansard.domain.transcription import Parameters, Transcription
@@ -320,7 +321,7 @@ def test_of_many_who_want_to_try_an_engine_that_was_down_one_does(database: Real
     together(*[lambda: shop.breaker.failed("openai", down)] * 5)
     shop.clock.advance(30)
     answers = together(*[lambda: shop.breaker.admit("openai")] * 6)
-    assert answers.count(None) == 1
+    assert answers.count(Admission.PROBE) == 1
     assert sum(isinstance(answer, EnginePaused) for answer in answers) == 5
 
 

@@ -74,7 +74,7 @@ class Problem(BaseModel):
     title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(description="What is wrong, for people.")
-    code: str = Field(description="What is wrong, for programs: docs/errors.md lists all codes.", examples=["not_found"])
+    code: str = Field(description="What is wrong, for programs; docs/errors.md lists them.", examples=["not_found"])
     category: Category = Field(description="Whose move it is.")
     help: str | None = Field(description="What to do next.")
     request_id: str | None = Field(description="Quote this to the operator: the log has it on every line.")

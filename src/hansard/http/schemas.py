@@ -229,7 +229,7 @@ class RecognisedSegment(BaseModel):
 class TranscriptionError(BaseModel):
     """Why there is no transcript, whose move it is, and what to do next."""
 
-    code: str = Field(description="What is wrong, for programs: docs/errors.md lists all codes.", examples=["no_speech"])
+    code: str = Field(description="What is wrong, for programs; docs/errors.md lists them.", examples=["no_speech"])
     category: Category
     message: str
     retryable: bool
