@@ -93,21 +93,3 @@ def inspect(settings: "Settings") -> DatabaseState:
     return DatabaseState(
         server_version=server_version, current=ours.current, head=ours.head, pending=(*ours.pending, *queue)
     )
-
-
-def stop_database(settings: "Settings") -> None:
-    """Stop the embedded database, unless somebody else is using it: another `hansard`, a shell."""
-    if settings.database_url is not None:
-        return
-    import psycopg
-
-    from hansard.persistence import embedded
-
-    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    try:
-        with psycopg.connect(embedded.ensure_running(settings.data_dir)) as connection:
-            (users,) = connection.execute(others).fetchone() or (0,)
-    except psycopg.OperationalError:
-        return  # it is on its way down already
-    if users == 0:
-        embedded.stop(settings.data_dir)

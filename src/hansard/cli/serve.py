@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hansard.cli.database import stop_database
 
 if TYPE_CHECKING:
     from hansard.settings import Settings
@@ -35,7 +34,7 @@ def up(
     """Run the whole service: database, API and workers, in this terminal."""
     from hansard import __file__ as package
     from hansard.cli.address import listen
-    from hansard.cli.start import start, warn_of_unknown_variables
+    from hansard.cli.start import start, stop_database, warn_of_unknown_variables
     from hansard.cli.supervisor import Supervisor
 
     _override(host=host, port=port, workers=workers)

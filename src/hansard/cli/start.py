@@ -1,4 +1,4 @@
-"""What commands do first: read the settings, set up the log."""
+"""What commands do first and last: read the settings, set up the log; stop the database that was started for them."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,7 +36,6 @@ def opened_container(*, process: str = "cli", make_ready: bool = True) -> "Gener
     `make_ready` sets the database up, or brings it to this version, first, as `hansard up` would.
     """
     from hansard import bootstrap
-    from hansard.cli.database import stop_database
 
     settings = start_quietly()
     if make_ready:
@@ -47,6 +46,24 @@ def opened_container(*, process: str = "cli", make_ready: bool = True) -> "Gener
     finally:
         container.close()
         stop_database(settings)
+
+
+def stop_database(settings: Settings) -> None:
+    """Stop the embedded database, unless somebody else is using it: another `hansard`, a shell."""
+    if settings.database_url is not None:
+        return
+    import psycopg
+
+    from hansard.persistence import embedded
+
+    others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    try:
+        with psycopg.connect(embedded.ensure_running(settings.data_dir)) as connection:
+            (users,) = connection.execute(others).fetchone() or (0,)
+    except psycopg.OperationalError:
+        return  # it is on its way down already
+    if users == 0:
+        embedded.stop(settings.data_dir)
 
 
 def warn_of_unknown_variables() -> None:
