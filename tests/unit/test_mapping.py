@@ -20,7 +20,7 @@ from hansard.domain.events import Event
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
-from hansard.persistence import mapping
+from hansard.persistence import event_mapping, mapping
 
 ID = UUID(int=7)
 
@@ -206,11 +206,11 @@ def test_a_transcript_comes_back_as_it_went_with_its_text_beside_it(transcript: 
     assert row["text"] == transcript.text
 
 
-@pytest.mark.parametrize("kind", mapping.EVENT_TYPES.values(), ids=mapping.EVENT_TYPES)
+@pytest.mark.parametrize("kind", event_mapping.EVENT_TYPES.values(), ids=event_mapping.EVENT_TYPES)
 @given(st.data())
 def test_an_event_comes_back_as_it_went(kind: type[Event], data: st.DataObject) -> None:
     event = data.draw(any_of(kind))
-    assert mapping.event_from_row(stored(mapping.event_to_row(event))) == event
+    assert event_mapping.event_from_row(stored(event_mapping.event_to_row(event))) == event
 
 
 @given(circuits)
@@ -220,16 +220,16 @@ def test_a_circuit_comes_back_as_it_went(circuit: Circuit) -> None:
 
 def test_every_kind_of_event_is_known_by_its_name() -> None:
     kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
-    assert {kind.type for kind in kinds if kind is not Event} == set(mapping.EVENT_TYPES)
+    assert {kind.type for kind in kinds if kind is not Event} == set(event_mapping.EVENT_TYPES)
 
 
 def test_a_fact_that_a_later_version_added_is_passed_over() -> None:
     event = events.TranscriptionCancelled(
         subject=str(ID), occurred_at=datetime(2026, 1, 1, tzinfo=UTC), audio_id=UUID(int=8)
     )
-    row = dict(mapping.event_to_row(event))
+    row = dict(event_mapping.event_to_row(event))
     row["data"] = {**row["data"], "reason": "asked"}
-    assert mapping.event_from_row(row) == event
+    assert event_mapping.event_from_row(row) == event
 
 
 @pytest.mark.parametrize(

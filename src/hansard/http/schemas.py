@@ -95,7 +95,7 @@ class TranscriptionWish(BaseModel):
     hotwords: Annotated[PlainText, Field(max_length=LONGEST_PROMPT)] | None = Field(
         default=None, description="Words and names to listen for, with commas between."
     )
-    priority: int = Field(default=0, ge=-100, le=100, description="Jobs with a higher priority are taken first.")
+    priority: int = Field(default=0, ge=-100, le=100, description="A credit of time in the queue: 36 s a point.")
     metadata: Metadata = Field(
         default_factory=dict,
         max_length=MOST_METADATA_KEYS,

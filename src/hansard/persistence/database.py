@@ -31,7 +31,8 @@ _CONNECT_SECONDS = 5
 _DRIVER = "postgresql+psycopg"
 
 Revive = Callable[[], object]
-"""Called when the server does not answer, before the next try: starts the embedded one again."""
+"""Called when the server does not answer, before the next try: starts the embedded one again. It may raise
+`StorageError` to say why that cannot be done."""
 
 
 def connect(url: str, *, application_name: str = "hansard", revive: Revive | None = None) -> Engine:
@@ -114,17 +115,22 @@ def _check(address: URL) -> None:
 
 def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
     def dial(dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
-        began = time.monotonic()
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return dialect.connect(*args, **options)
             except psycopg.OperationalError as error:
-                if time.monotonic() - began > PATIENCE_SECONDS:
-                    raise
                 logger.debug("The database does not answer; trying again: {}", str(error).strip())
+                if time.monotonic() > give_up_at:
+                    raise
+            try:
                 if revive is not None:
                     revive()
-                time.sleep(_POLL_SECONDS)
+            except StorageError:
+                # After a kill -9 of the server, its last children hold the data for some seconds.
+                if time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_POLL_SECONDS)
 
     return dial
 

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,7 +25,7 @@ import psutil
 import psycopg
 from loguru import logger
 
-from hansard.domain.errors import ConfigurationError
+from hansard.domain.errors import ConfigurationError, StorageError
 from hansard.persistence.shelter import POINTER, SHELTER, Account, account_for, installations, place_for_cluster
 
 DATABASE = "hansard"
@@ -139,6 +139,25 @@ def ensure_running(data_dir: Path, *, shelter: Path = SHELTER) -> str:
         return _url(cluster.data, DATABASE)
 
 
+def revive(data_dir: Path, *, shelter: Path = SHELTER) -> None:
+    """Try once to start the server again that `ensure_running` had started, unless somebody is at that already.
+
+    Returns soon, whether it answers now or not. Raises `StorageError` when it cannot be started.
+    """
+    own = data_dir.resolve() / "postgresql"
+    with suppress(BlockingIOError), _locked(own, wait=False):
+        cluster = _cluster(own, shelter)
+        if not _postmaster_lives(cluster.data):
+            _forget_reused_process_number(cluster.data)
+            problem = cluster.start()
+            if problem is not None:
+                raise StorageError(
+                    f"The embedded database does not start: {problem}",
+                    code="database_unavailable",
+                    help="It is tried again by itself. Mend what the message names: make room on the disk, for one.",
+                )
+
+
 def stop(data_dir: Path, *, shelter: Path = SHELTER) -> None:
     """Stop the data directory's database server, if there is one and it runs. Its users lose their connections."""
     own = data_dir.resolve() / "postgresql"
@@ -240,16 +259,21 @@ def _made_by(data: Path) -> int | None:
 
 
 @contextmanager
-def _locked(own: Path) -> Generator[None]:
-    """One process at a time starts or stops the server; the lock falls with the process that holds it."""
+def _locked(own: Path, *, wait: bool = True) -> Generator[None]:
+    """One process at a time starts or stops the server; the lock falls with the process that holds it.
+
+    Raises `BlockingIOError` when somebody holds it and this is not to `wait`.
+    """
     try:
         own.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(own / ".lock", os.O_RDONLY | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         finally:
             os.close(lock)
+    except BlockingIOError:
+        raise
     except OSError as error:
         raise ConfigurationError(
             f"The embedded database cannot be kept in {own}: {error}.",

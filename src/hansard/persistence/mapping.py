@@ -7,17 +7,14 @@ that is none is kept as unknown.
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from hansard.domain import events
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.coverage import Coverage
 from hansard.domain.errors import Category, Failure
-from hansard.domain.events import Event
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
@@ -26,30 +23,6 @@ Row = Mapping[Any, Any]
 """Column names and values, as SQLAlchemy takes and gives them."""
 
 Json = dict[str, Any]
-
-EVENT_TYPES: Mapping[str, type[Event]] = {
-    event.type: event
-    for event in (
-        events.AudioFileUploaded,
-        events.AudioFileDeleted,
-        events.AudioFileErased,
-        events.TranscriptionQueued,
-        events.TranscriptionRetried,
-        events.TranscriptionStarted,
-        events.TranscriptionInterrupted,
-        events.EngineAttempted,
-        events.EngineFellBack,
-        events.TranscriptionCompleted,
-        events.TranscriptionFailed,
-        events.TranscriptionCancelled,
-        events.TranscriptionDeleted,
-        events.EngineCircuitOpened,
-        events.EngineCircuitClosed,
-        events.EngineDisabled,
-        events.EngineEnabled,
-        events.CanaryRecognised,
-    )
-}
 
 
 # ── Audio ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +39,7 @@ def audio_to_row(audio: AudioFile) -> Row:
         "codec": storable(audio.properties.codec),
         "channels": audio.properties.channels,
         "sample_rate_hz": audio.properties.sample_rate_hz,
-        "duration_seconds": _number_or_none(audio.properties.duration_seconds),
+        "duration_seconds": number_or_none(audio.properties.duration_seconds),
         "uploaded_at": audio.uploaded_at,
         "owner": audio.owner,
     }
@@ -111,7 +84,7 @@ def transcription_to_row(transcription: Transcription) -> Row:
         "ended_at": transcription.ended_at,
         "attempts": [_attempt_to_json(attempt) for attempt in transcription.attempts],
         "warnings": [storable(warning) for warning in transcription.warnings],
-        "failure": None if transcription.failure is None else _failure_to_json(transcription.failure),
+        "failure": None if transcription.failure is None else failure_to_json(transcription.failure),
         "result": None if transcription.result is None else _result_to_json(transcription.result),
     }
 
@@ -134,7 +107,7 @@ def transcription_from_row(row: Row) -> Transcription:
         ended_at=_moment_or_none(row["ended_at"]),
         attempts=tuple(_attempt_from_json(attempt) for attempt in row["attempts"]),
         warnings=tuple(row["warnings"]),
-        failure=None if row["failure"] is None else _failure_from_json(row["failure"]),
+        failure=None if row["failure"] is None else failure_from_json(row["failure"]),
         result=None if row["result"] is None else _result_from_json(row["result"]),
     )
 
@@ -175,7 +148,7 @@ def _attempt_to_json(attempt: Attempt) -> Json:
         "outcome": attempt.outcome.value,
         "recognised_seconds": attempt.recognised_seconds,
         "provider_request_id": _storable_or_none(attempt.provider_request_id),
-        "failure": None if attempt.failure is None else _failure_to_json(attempt.failure),
+        "failure": None if attempt.failure is None else failure_to_json(attempt.failure),
     }
 
 
@@ -189,11 +162,11 @@ def _attempt_from_json(data: Json) -> Attempt:
         outcome=AttemptOutcome(data["outcome"]),
         recognised_seconds=data["recognised_seconds"],
         provider_request_id=data["provider_request_id"],
-        failure=None if data["failure"] is None else _failure_from_json(data["failure"]),
+        failure=None if data["failure"] is None else failure_from_json(data["failure"]),
     )
 
 
-def _failure_to_json(failure: Failure) -> Json:
+def failure_to_json(failure: Failure) -> Json:
     return {
         "code": failure.code,
         "category": failure.category.value,
@@ -206,7 +179,7 @@ def _failure_to_json(failure: Failure) -> Json:
     }
 
 
-def _failure_from_json(data: Json) -> Failure:
+def failure_from_json(data: Json) -> Failure:
     return Failure(
         code=data["code"],
         category=Category(data["category"]),
@@ -331,7 +304,7 @@ def _segment_to_json(segment: Segment) -> Json:
         "end_seconds": segment.end_seconds,
         "text": storable(segment.text),
         "words": [_word_to_json(word) for word in segment.words],
-        "confidence": _number_or_none(segment.confidence),
+        "confidence": number_or_none(segment.confidence),
         "language": _storable_or_none(segment.language),
         "speaker": _storable_or_none(segment.speaker),
         "engine": _storable_or_none(segment.engine),
@@ -353,7 +326,7 @@ def _segment_from_json(data: Json) -> Segment:
 
 def _word_to_json(word: Word) -> list[Any]:
     """A list, in the order of `Word`'s fields: an hour of speech has 9,000 words, and names would double its size."""
-    return [storable(word.text), word.start_seconds, word.end_seconds, _number_or_none(word.probability)]
+    return [storable(word.text), word.start_seconds, word.end_seconds, number_or_none(word.probability)]
 
 
 # ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -370,7 +343,7 @@ def circuit_to_row(circuit: Circuit) -> Row:
         "disabled_reason": _storable_or_none(circuit.disabled_reason),
         "last_success_at": circuit.last_success_at,
         "last_failure_at": circuit.last_failure_at,
-        "last_failure": None if circuit.last_failure is None else _failure_to_json(circuit.last_failure),
+        "last_failure": None if circuit.last_failure is None else failure_to_json(circuit.last_failure),
     }
 
 
@@ -385,59 +358,8 @@ def circuit_from_row(row: Row) -> Circuit:
         disabled_reason=row["disabled_reason"],
         last_success_at=_moment_or_none(row["last_success_at"]),
         last_failure_at=_moment_or_none(row["last_failure_at"]),
-        last_failure=None if row["last_failure"] is None else _failure_from_json(row["last_failure"]),
+        last_failure=None if row["last_failure"] is None else failure_from_json(row["last_failure"]),
     )
-
-
-# ── Events ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def event_to_row(event: Event) -> Row:
-    return {
-        "type": event.type,
-        "subject": storable(event.subject),
-        "occurred_at": event.occurred_at,
-        "data": {name: _fact_to_json(getattr(event, name)) for name in _facts(type(event))},
-    }
-
-
-def event_from_row(row: Row) -> Event:
-    """Facts that a later version added are left out."""
-    kind = EVENT_TYPES[row["type"]]
-    facts = {name: _fact_from_json(name, row["data"][name]) for name in _facts(kind)}
-    return kind(subject=row["subject"], occurred_at=row["occurred_at"].astimezone(UTC), **facts)
-
-
-def _facts(kind: type[Event]) -> list[str]:
-    return [field.name for field in fields(kind) if field.name not in {"subject", "occurred_at"}]
-
-
-def _fact_to_json(value: object) -> object:
-    match value:
-        case UUID():
-            return str(value)
-        case Failure():
-            return _failure_to_json(value)
-        case datetime():
-            return value.isoformat()
-        case str():
-            return storable(value)
-        case float():
-            return _number_or_none(value)
-        case _:
-            return value
-
-
-def _fact_from_json(name: str, value: Any) -> object:  # noqa: ANN401 - JSON is what it is
-    match name:
-        case "audio_id":
-            return UUID(value)
-        case "failure":
-            return None if value is None else _failure_from_json(value)
-        case "retry_at":
-            return datetime.fromisoformat(value)
-        case _:
-            return value
 
 
 # ── What PostgreSQL can keep ─────────────────────────────────────────────────────────────────────────────
@@ -458,5 +380,5 @@ def _moment_or_none(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
 
 
-def _number_or_none(number: float | None) -> float | None:
+def number_or_none(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None

@@ -35,7 +35,7 @@ from hansard.domain.events import Event
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Status, Transcription
-from hansard.persistence import mapping, tables
+from hansard.persistence import event_mapping, mapping, tables
 
 T = TypeVar("T")
 
@@ -286,7 +286,7 @@ class SqlEventLog:
     _written: list[Event] = field(default_factory=list[Event])
 
     def append(self, event: Event) -> None:
-        self.connection.execute(insert(tables.events), mapping.event_to_row(event))
+        self.connection.execute(insert(tables.events), event_mapping.event_to_row(event))
         self._written.append(event)
 
     def pull_written(self) -> tuple[Event, ...]:
@@ -298,14 +298,14 @@ class SqlEventLog:
     def of(self, subject: UUID | str) -> tuple[Event, ...]:
         table = tables.events
         query = select(table).where(table.c.subject == str(subject)).order_by(table.c.id)
-        return tuple(mapping.event_from_row(row) for row in self.connection.execute(query).mappings())
+        return tuple(event_mapping.event_from_row(row) for row in self.connection.execute(query).mappings())
 
     def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
         table = tables.events
         is_wanted = and_(table.c.subject == str(subject), table.c.type == kind.type)
         query = select(table).where(is_wanted).order_by(table.c.id.desc()).limit(1)
         row = self.connection.execute(query).mappings().one_or_none()
-        return None if row is None else cast("EventT", mapping.event_from_row(row))
+        return None if row is None else cast("EventT", event_mapping.event_from_row(row))
 
 
 def _page(
