@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 pyproject.toml --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev-start test check format docs bench lock clean
+.PHONY: help install dev-start test chaos check format docs bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,10 @@ dev-start: install ## Run the whole service in this terminal; code changes are t
 	@$(BIN)/hansard up --reload
 
 test: $(VENV)/.development ## Run the tests; ARGS='-k name' goes to pytest
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+chaos: $(VENV)/.development ## Kill everything at random, for minutes, and see that nothing is lost
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(VENV)/.development ## Lint, types, the arrows of the architecture, generated docs
 	$(BIN)/ruff check

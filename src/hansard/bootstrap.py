@@ -179,10 +179,16 @@ def pending_migrations(engine: sqlalchemy.Engine) -> tuple[str, ...]:
         return (*migrate.status(engine).pending, *missing_migrations(connection))
 
 
+def revive_database(settings: Settings) -> None:
+    """Start the embedded database again, if there is one and it died. Raises `StorageError` when that fails."""
+    if settings.database_url is None:
+        embedded.revive(settings.data_dir)
+
+
 def database_engine(settings: Settings, *, process: str) -> sqlalchemy.Engine:
     """The caller disposes of it."""
     return database.connect(
-        database_url(settings), application_name=f"hansard {process}", revive=partial(database_url, settings)
+        database_url(settings), application_name=f"hansard {process}", revive=partial(revive_database, settings)
     )
 
 

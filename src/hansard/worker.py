@@ -37,7 +37,7 @@ def main(settings: Settings, *, name: str) -> None:
             on_job=on_job,
         ),
         name=name,
-        revive=partial(bootstrap.database_url, settings),
+        revive=partial(bootstrap.revive_database, settings),
     )
     container.close()
     logger.info("The worker has stopped.")

@@ -4,11 +4,8 @@ import errno
 import hashlib
 import io
 import os
-import re
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,75 +16,19 @@ from hansard.domain.audio import StoredObject
 from hansard.domain.errors import ConfigurationError, RecordingLost, StorageDenied, StorageError
 from hansard.storage.object_store import ObjectAudioStore
 from tests.fakes import FakeAudioStore
+from tests.s3_server import S3Handler, S3Server
 
 DATA = bytes(range(256)) * 100
 SEVERAL_BLOCKS = os.urandom(1024) * 2500
 NOT_STORED = StoredObject(sha256="0" * 64, size_bytes=10)
 
 
-class S3Server(ThreadingHTTPServer):
-    """The requests of S3 that small objects need, without checking signatures."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _S3Handler)
-        self.objects: dict[str, bytes] = {}
-
-
-class _S3Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    server: S3Server
-
-    def do_PUT(self) -> None:
-        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(200)
-
-    def do_GET(self) -> None:
-        data = self.server.objects.get(self.path)
-        if data is None:
-            return self._answer(404)
-        if requested := self.headers["Range"]:
-            start, end = (int(number) for number in requested.removeprefix("bytes=").split("-"))
-            content_range = {"Content-Range": f"bytes {start}-{min(end, len(data) - 1)}/{len(data)}"}
-            return self._answer(206, data[start : end + 1], content_range)
-        return self._answer(200, data)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_POST(self) -> None:
-        """DeleteObjects, the only POST that is used."""
-        [key] = re.findall(rb"<Key>(.*?)</Key>", self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.objects.pop(f"{self.path.partition('?')[0]}/{key.decode()}", None)
-        self._answer(200, b"<DeleteResult><Deleted><Key>" + key + b"</Key></Deleted></DeleteResult>")
-
-    def _answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        fixed = {"Content-Length": str(len(body)), "ETag": '"x"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
-        for name, value in (fixed | (headers or {})).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
 @pytest.fixture
 def s3(monkeypatch) -> Iterator[S3Server]:
-    server = S3Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
-    monkeypatch.setenv("AWS_REGION", "somewhere")
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with S3Server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture(params=["fake", "directory", "s3"])
@@ -327,7 +268,7 @@ def test_the_check_finds_a_directory_that_is_gone_for_good(tmp_path: Path):
 
 def test_the_check_finds_a_store_that_gives_back_something_else(s3: S3Server, tmp_path: Path, monkeypatch):
     store = ObjectAudioStore("s3://recordings", tmp_path)
-    monkeypatch.setattr(_S3Handler, "do_GET", lambda handler: handler._answer(200, bytes(10)))
+    monkeypatch.setattr(S3Handler, "do_GET", lambda handler: handler._answer(200, bytes(10)))
 
     with pytest.raises(StorageError):
         store.check()
@@ -335,7 +276,7 @@ def test_the_check_finds_a_store_that_gives_back_something_else(s3: S3Server, tm
 
 def test_a_server_that_keeps_us_out_is_told_from_one_that_does_not_answer(s3: S3Server, tmp_path: Path, monkeypatch):
     store = ObjectAudioStore("s3://recordings", tmp_path)
-    monkeypatch.setattr(_S3Handler, "do_PUT", lambda handler: handler._answer(403))
+    monkeypatch.setattr(S3Handler, "do_PUT", lambda handler: handler._answer(403))
 
     with pytest.raises(StorageDenied):
         store.check()
@@ -366,7 +307,7 @@ def test_the_check_tells_what_the_disk_will_not_do(tmp_path: Path, monkeypatch, 
 
 def test_an_s3_server_that_refuses_is_a_storage_error(s3: S3Server, tmp_path: Path, monkeypatch):
     store = ObjectAudioStore("s3://recordings", tmp_path)
-    monkeypatch.setattr(_S3Handler, "do_HEAD", lambda handler: handler._answer(403))
+    monkeypatch.setattr(S3Handler, "do_HEAD", lambda handler: handler._answer(403))
 
     with pytest.raises(StorageError) as raised:
         store.put(io.BytesIO(DATA))

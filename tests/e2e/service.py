@@ -114,6 +114,11 @@ class Service:
         """The database's server."""
         return psutil.Process(int(self._postmaster_file().read_text().splitlines()[0]))
 
+    def count_events(self, subject: str, type: str) -> int:
+        query = "SELECT count(*) FROM events WHERE subject = %s AND type = %s"
+        with psycopg.connect(self.database_url()) as connection:
+            return connection.execute(query, [subject, type]).fetchall()[0][0]
+
     def cut_connections(self) -> None:
         """All that the service has with its database."""
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'hansard %'"

@@ -66,6 +66,30 @@ def test_a_connection_that_is_cut_in_the_middle_is_a_storage_error(engine: Engin
     assert failure.value.failure.code == "database_unavailable"
 
 
+def test_why_a_server_cannot_be_started_again_is_told(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def revive() -> None:
+        raise StorageError("Its disk is full.")
+
+    engine = database.connect(postgres, revive=revive)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(engine.dialect, "connect", unanswered)
+    with pytest.raises(StorageError, match="disk is full"), SqlUnitOfWork(engine, TranscriptionJobs) as uow:
+        uow.events.of(uuid4())
+    engine.dispose()
+
+
+def test_a_server_that_was_started_again_is_waited_for(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = database.connect(postgres, revive=monkeypatch.undo)
+    monkeypatch.setattr(engine.dialect, "connect", unanswered)
+    with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
+        assert uow.events.of(uuid4()) == ()
+    engine.dispose()
+
+
+def unanswered(*_: object, **__: object) -> None:
+    raise psycopg.OperationalError("nobody there")
+
+
 def cut_all_connections(engine: Engine) -> None:
     with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
         other.execute(

@@ -15,7 +15,7 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
-from hansard.domain.errors import ConfigurationError
+from hansard.domain.errors import ConfigurationError, StorageError
 from hansard.persistence import embedded, shelter
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
@@ -102,6 +102,32 @@ def test_it_comes_back_with_its_data_when_it_was_killed(data_dir: Path) -> None:
     remember(ensure_running(data_dir), "kept")
     server_of(data_dir).kill()
     assert remembered(ensure_running(data_dir)) == "kept"
+
+
+def test_it_is_revived_with_its_data(data_dir: Path) -> None:
+    url = ensure_running(data_dir)
+    remember(url, "kept")
+    embedded.stop(data_dir, shelter=shelter_of(data_dir))
+    embedded.revive(data_dir, shelter=shelter_of(data_dir))
+    assert remembered(url) == "kept"
+
+
+def test_one_that_cannot_be_revived_says_so(data_dir: Path) -> None:
+    ensure_running(data_dir)
+    embedded.stop(data_dir, shelter=shelter_of(data_dir))
+    shutil.rmtree(data_dir / "postgresql" / "data" / "pg_wal")
+    with pytest.raises(StorageError) as failure:
+        embedded.revive(data_dir, shelter=shelter_of(data_dir))
+    assert failure.value.failure.retryable
+    assert "pg_wal" in str(failure.value.__cause__)
+
+
+def test_nobody_waits_for_another_who_revives_it(data_dir: Path) -> None:
+    ensure_running(data_dir)
+    embedded.stop(data_dir, shelter=shelter_of(data_dir))
+    with embedded._locked(data_dir / "postgresql"):
+        embedded.revive(data_dir, shelter=shelter_of(data_dir))
+    assert not list(data_dir.rglob("postmaster.pid"))
 
 
 def test_it_starts_after_a_reboot_that_gave_its_process_number_to_another(data_dir: Path) -> None:

@@ -116,20 +116,21 @@ def _check(address: URL) -> None:
 def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
     def dial(dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
+        reason: StorageError | None = None
         while True:
             try:
                 return dialect.connect(*args, **options)
             except psycopg.OperationalError as error:
                 logger.debug("The database does not answer; trying again: {}", str(error).strip())
-                if time.monotonic() > give_up_at:
-                    raise
+                failure = reason or error
+            if time.monotonic() > give_up_at:
+                raise failure
             try:
                 if revive is not None:
                     revive()
-            except StorageError:
-                # After a kill -9 of the server, its last children hold the data for some seconds.
-                if time.monotonic() > give_up_at:
-                    raise
+            except StorageError as error:
+                # No reason to give up: after a kill -9 of the server, its last children hold the data for some seconds.
+                reason = error
             time.sleep(_POLL_SECONDS)
 
     return dial

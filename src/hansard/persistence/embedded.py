@@ -152,10 +152,11 @@ def revive(data_dir: Path, *, shelter: Path = SHELTER) -> None:
             problem = cluster.start()
             if problem is not None:
                 raise StorageError(
-                    f"The embedded database does not start: {problem}",
+                    "The embedded database does not start.",
                     code="database_unavailable",
-                    help="It is tried again by itself. Mend what the message names: make room on the disk, for one.",
-                )
+                    help="It is tried again by itself. Its log, `postgresql/log` in the data directory, says why it "
+                    "fails. If its disk is full, make room on it.",
+                ) from _broken("The embedded database does not start", problem)
 
 
 def stop(data_dir: Path, *, shelter: Path = SHELTER) -> None:

@@ -185,6 +185,8 @@ class _Worker:
             min_size=1,
             max_size=3,
             timeout=5.0,
+            # Trying to connect again waits twice as long each time; after so many seconds it begins anew.
+            reconnect_timeout=5.0,
         )
         app = App(connector=connector)
         app.job_manager = SteadyJobManager(connector, self._introduction, LANES, stalled_seconds=self.stalled_seconds)
