@@ -155,13 +155,17 @@ class Service:
         return answer.json()
 
     def until(self, transcription_id: str, *statuses: str) -> dict[str, Any]:
-        """The transcription once it has one of these statuses; the API may be away meanwhile."""
+        """The transcription once it has one of these statuses; the API or the database may be away meanwhile."""
 
         def look() -> dict[str, Any] | None:
             try:
-                transcription = self.get(f"/transcriptions/{transcription_id}")
+                answer = self.http.get(f"/transcriptions/{transcription_id}")
             except httpx.TransportError:
                 return None
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                return None
+            assert answer.status_code == httpx.codes.OK, answer.text
+            transcription = answer.json()
             return transcription if transcription["status"] in statuses else None
 
         return eventually(look, f"{transcription_id} to be {' or '.join(statuses)}")
