@@ -93,18 +93,19 @@ def html(status: int, page: str = "<html><body>Bad Gateway</body></html>") -> An
 @dataclass(frozen=True)
 class Silence:
     """An accident: says `begun`, and then nothing more. `asked` is set when the request is there, `left` when the
-    client has closed the connection.
+    client has closed the connection; set `over` to close it from here.
     """
 
     begun: bytes = b""
     asked: Event = field(default_factory=Event)
     left: Event = field(default_factory=Event)
+    over: Event = field(default_factory=Event)
 
     def __call__(self, handler: BaseHTTPRequestHandler, closing: Event) -> None:
         handler.close_connection = True
         handler.wfile.write(self.begun)
         self.asked.set()
-        while not (closing.is_set() or self.left.is_set()):
+        while not (closing.is_set() or self.left.is_set() or self.over.is_set()):
             # A client that has asked has nothing more to say: all that can come is the end.
             if select.select([handler.connection], [], [], 0.01)[0]:
                 self.left.set()

@@ -29,5 +29,3 @@ class Book:
     """What clients did."""
     answers: Counter[str] = field(default_factory=Counter)
     """What they got for it."""
-    sent: set[str] = field(default_factory=set)
-    """The SHA-256 of all that was sent, answered or not."""

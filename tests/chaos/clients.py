@@ -34,20 +34,14 @@ class Client:
     _ended: list[Promise] = field(default_factory=list)
 
     def live(self) -> None:
-        acts: list[tuple[int, Callable[[], None]]] = [
-            (60, self._submit),
-            (8, self._submit_in_two_steps),
-            (5, self._send_what_is_refused),
-            (10, self._cancel),
-            (8, self._retry),
-            (6, self._delete_transcription),
-            (5, self._delete_audio),
-        ]
+        """Every act in turn, in any order, again and again."""
         with httpx.Client(base_url=self.base_url, timeout=httpx.Timeout(20.0)) as self._http:
             while not self.over.is_set():
-                (act,) = self.random.choices([act for _, act in acts], [weight for weight, _ in acts])
-                act()
-                self._wait_for_room()
+                for act in self.random.sample(ACTS, len(ACTS)):
+                    act(self)
+                    self._wait_for_room()
+                    if self.over.is_set():
+                        break
 
     # ── What a client does ───────────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +166,6 @@ class Client:
     def _send_file(
         self, path: str, recording: Recording, fields: Any, headers: dict[str, str]
     ) -> httpx.Response | None:
-        self.book.sent.add(recording.sha256)
         files = {"file": (recording.name, recording.data)}
         return self._ask("POST", path, files=files, data=fields, headers=headers)
 
@@ -193,3 +186,14 @@ class Client:
             time.sleep(PAUSE_SECONDS)
         self.book.lies.append(f"{method} {path} got no answer for {PATIENCE_SECONDS:.0f} s")
         return None
+
+
+ACTS: list[Callable[[Client], None]] = [
+    *[Client._submit] * 5,
+    Client._submit_in_two_steps,
+    Client._send_what_is_refused,
+    *[Client._cancel] * 2,
+    Client._retry,
+    Client._delete_transcription,
+    Client._delete_audio,
+]

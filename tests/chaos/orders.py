@@ -15,11 +15,14 @@ PAUSE_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Recording:
-    """`words` are what PocketSphinx hears in it, None where that is not known; nobody speaks where they are empty."""
+    """`words` are what PocketSphinx hears in it, None where that is not known; nobody speaks where they are empty.
+    Nobody else sends the bytes of one that is `unique`.
+    """
 
     name: str
     data: bytes
     words: str | None = ""
+    unique: bool = False
 
     @cached_property
     def sha256(self) -> str:
@@ -94,8 +97,8 @@ def _speech(random: Random) -> Recording:
     pcm = (pcm_of("five.wav") + silence(PAUSE_SECONDS)) * times + tail
     words = " ".join([FIVE] * times)
     if kind == "short":
-        return Recording("short.wav", wav(pcm), words)
-    return Recording("long.flac", encoded(pcm, container="flac", codec="flac"), words)
+        return Recording("short.wav", wav(pcm), words, unique=True)
+    return Recording("long.flac", encoded(pcm, container="flac", codec="flac"), words, unique=True)
 
 
 def _silence(random: Random) -> Recording:

@@ -145,15 +145,22 @@ def _of_the_rest(book: Book, evidence: Evidence, workers: int) -> Iterator[str]:
     yield from (f"{name}: prepared audio is left" for name in evidence.prepared)
     yield from (f"something is left of what was deleted: {place}" for place in evidence.remains)
     yield from (f"{sha256}: a recording's bytes are lost" for sha256 in evidence.kept_bytes - evidence.objects)
-    for promise in book.promises:
-        if promise.audio_deleted:
-            types = [event.type for event in evidence.events.get(promise.audio_id, [])]
-            if types != ["audio.uploaded", "audio.deleted", "audio.erased"]:
-                yield f"{promise.audio_id}: it was deleted, and its events say {types}"
+    yield from (
+        problem for promise in book.promises if promise.audio_deleted for problem in _of_erased(promise, evidence)
+    )
     if evidence.workers != workers:
         yield f"{evidence.workers} workers are alive, not {workers}"
     if evidence.health != "ok":
         yield f"health is {evidence.health}"
+
+
+def _of_erased(promise: Promise, evidence: Evidence) -> Iterator[str]:
+    types = [event.type for event in evidence.events.get(promise.audio_id, [])]
+    if types != ["audio.uploaded", "audio.deleted", "audio.erased"]:
+        yield f"{promise.audio_id}: it was deleted, and its events say {types}"
+    # Other bytes may also be those of an upload that was cut off.
+    if promise.order.recording.unique and promise.order.recording.sha256 in orphans(evidence):
+        yield f"{promise.audio_id}: it was deleted, and its bytes are there"
 
 
 def orphans(evidence: Evidence) -> set[str]:

@@ -118,25 +118,28 @@ def test_a_killed_api_comes_back(service: Service) -> None:
 # ── Frozen ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_worker_that_wakes_after_its_job_was_taken_over_cannot_overwrite_the_result(
+def test_a_worker_that_wakes_after_its_job_was_taken_over_cannot_touch_it(
     service: Service, provider: OpenAiServer
 ) -> None:
-    late = Silence()
-    provider.answer_with(late)
+    late, current = Silence(), Silence()
+    provider.answer_with(late, current)
     posted = service.post_file(FIVE)
     assert late.asked.wait(60)
     (frozen,) = service.processes("worker")
     frozen.suspend()
     with service.another_worker():
+        assert current.asked.wait(60)
+        frozen.resume()
+        # It finds that its answer is not wanted any more, although somebody is at work on it.
+        assert late.left.wait(60)
+        assert not current.left.is_set()
+        current.over.set()
         done = service.ended(posted["id"])
-    frozen.resume()
 
-    # It closes the connection, whose answer nobody wants, and has its hands free.
-    assert late.left.wait(60)
+    assert done["text"] == " ".join(SAID)
+    assert outcomes(done) == ["abandoned", "failed", "succeeded"]
     assert service.ended(service.post_file(FIVE, engine="mock")["id"])["status"] == "completed"
     assert service.processes("worker") == [frozen]
-    assert done["text"] == " ".join(SAID)
-    assert outcomes(done) == ["abandoned", "succeeded"]
     assert service.get(f"/transcriptions/{posted['id']}") == done
 
 
