@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.run import Plan, run
 from tests.e2e.service import open_directory
 
-SHORT = Plan(seed=1, seconds=12, calm_seconds=60, pause_seconds=1.0, clients=3)
+SHORT = Plan(seed=1, seconds=9, calm_seconds=60, pause_seconds=0.9, clients=3)
 
 
 @pytest.mark.xdist_group("chaos")
@@ -15,5 +15,5 @@ def test_every_promise_is_kept_while_everything_dies() -> None:
         report = run(SHORT, directory)
         log = (directory / "log").read_text()
     assert not report.problems, "\n".join([*report.problems, log])
-    assert sum(report.counts["injuries"].values()) >= 5
-    assert report.counts["outcomes"]["completed"] >= 5
+    assert sum(report.counts["injuries"].values()) >= 3
+    assert report.counts["outcomes"]["completed"] >= 3
