@@ -198,7 +198,7 @@ class HealthChecks:
     def _engine(self, name: str, uow: UnitOfWork, workers: Sequence[WorkerState]) -> EngineHealth:
         status, model = _ask(self.engines[name])
         circuit = uow.circuits.get(name)
-        is_shut = circuit.disabled or (circuit.retry_at is not None and self.clock() < circuit.retry_at)
+        is_shut = circuit.disabled or circuit.is_paused(self.clock())
         return EngineHealth(
             name=name,
             chain_position=self.chain.index(name) + 1 if name in self.chain else None,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from uuid import UUID
 
 from hansard.application.attempt import AttemptAtWork, activity
@@ -38,7 +39,7 @@ from hansard.domain.circuit import Admission
 from hansard.domain.coverage import covered, speech_within
 from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, EngineRejected, Failure
 from hansard.domain.speech import Span, Speech, remaining
-from hansard.domain.transcript import Transcript
+from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters
 
 SHORTEST_SLICE_SECONDS = 30.0
@@ -77,7 +78,7 @@ class Recognise:
         run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
         gives_way_at = self.clock() + timedelta(seconds=SHORTEST_SLICE_SECONDS)
         with run.failures_recorded():
-            with run.change() as (uow, transcription):
+            with run.look() as (uow, transcription):
                 parameters = transcription.parameters
                 stored = uow.audio.get(transcription.audio_id).stored
             if not self.prepared.exists(transcription_id):
@@ -135,7 +136,8 @@ class _Recognition:
                 attempt = self._with(engine)
                 if attempt is not None:
                     return attempt
-            pauses = [refusal.retry_after_seconds or 0.0 for refusal in self.refusals if _is_paused(refusal)]
+            paused = [refusal for refusal in self.refusals if isinstance(refusal, EnginePaused)]
+            pauses = [refusal.retry_after_seconds or 0.0 for refusal in paused]
             if not pauses or self.waited_seconds + min(pauses) > self.step.retry.budget_seconds:
                 raise self.failed or none_will_do(self.refusals)
             self._wait(max(min(pauses), POLL_SECONDS), "waiting until an engine may be tried again")
@@ -233,13 +235,17 @@ class _Recognition:
 
         Whatever goes wrong here costs nothing: the gap stays a gap, and is told.
         """
-        for decoding, engine in enumerate((first, *self._as_good_as(first)), start=1):
+        for decoding, engine in enumerate(chain([first], self._as_good_as(first)), start=1):
+            gaps, passages = self._gaps()
+            if not gaps:
+                return
+            heard_again = [passage.span for passage in passages if passage.decoding == decoding]
+            speech = tuple(remaining(gaps, heard_again))
+            if not speech:
+                continue
             request = replace(
                 self.request, prompt=None, hotwords=None, model=self.request.model if engine is first else None
             )
-            speech = self._still_missing(decoding)
-            if not speech:
-                continue
             try:
                 attempt = self._begin_attempt(engine, request, decoding=decoding)
             except EngineError:
@@ -260,17 +266,12 @@ class _Recognition:
             if engine is not first and engine.degraded_reason is None and engine.status().state is EngineState.READY:
                 yield engine
 
-    def _still_missing(self, decoding: int) -> tuple[Span, ...]:
-        """The speech in gaps that has not been heard again yet. None where that killed a worker."""
-        with self.run.change() as (uow, transcription):
+    def _gaps(self) -> tuple[tuple[Span, ...], tuple[RecognisedPassage, ...]]:
+        """The speech without text, and what was recognised. No gap where one has killed a worker."""
+        with self.run.look() as (uow, transcription):
             speech = uow.transcripts.speech(transcription.id) or Speech(0.0, ())
             passages = uow.transcripts.passages(transcription.id)
         if transcription.crashes:
-            return ()
+            return (), passages
         _, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.step.gap_seconds)
-        missing = (span for gap in coverage.gaps for span in speech_within(speech, gap))
-        return tuple(remaining(missing, [passage.span for passage in passages if passage.decoding == decoding]))
-
-
-def _is_paused(refusal: EngineError) -> bool:
-    return isinstance(refusal, EnginePaused)
+        return tuple(span for gap in coverage.gaps for span in speech_within(speech, gap)), passages

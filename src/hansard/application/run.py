@@ -36,10 +36,16 @@ class Run:
             uow.transcriptions.save(transcription)
             uow.commit()
 
+    @contextmanager
+    def look(self) -> Generator[tuple[UnitOfWork, Transcription]]:
+        """The same to read only: nothing is locked, nothing is written."""
+        with self.unit_of_work() as uow:
+            yield uow, self._mine(uow)
+
     def check(self) -> None:
         """Raises `Superseded` when this run does not own the transcription any more."""
-        with self.unit_of_work() as uow:
-            self._mine(uow)
+        with self.look():
+            pass
 
     def wait(self, seconds: float, sleep: Sleep) -> None:
         """Sleep, but not through a cancellation: raises `Superseded`."""

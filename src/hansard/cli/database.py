@@ -80,16 +80,13 @@ def inspect(settings: "Settings") -> DatabaseState:
 
     from hansard import bootstrap
     from hansard.persistence import migrate
-    from hansard.queue.schema import missing_migrations
 
     engine = bootstrap.database_engine(settings, process="cli")
     try:
         with engine.connect() as connection:
             server_version = connection.execute(text("SHOW server_version")).scalar_one()
-            queue = missing_migrations(connection)
         ours = migrate.status(engine)
+        pending = bootstrap.pending_migrations(engine)
     finally:
         engine.dispose()
-    return DatabaseState(
-        server_version=server_version, current=ours.current, head=ours.head, pending=(*ours.pending, *queue)
-    )
+    return DatabaseState(server_version=server_version, current=ours.current, head=ours.head, pending=pending)

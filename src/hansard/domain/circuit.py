@@ -83,12 +83,16 @@ class Circuit:
         """Whether whoever comes is let in and a success changes nothing but its date."""
         return self.state is CircuitState.CLOSED and not self.failures and not self.disabled
 
+    def is_paused(self, at: datetime) -> bool:
+        """Whether it is too early for the next probe."""
+        return self.retry_at is not None and at < self.retry_at
+
     def admit(self, at: datetime, policy: CircuitPolicy) -> Admission:
         if self.disabled:
             return Admission.DISABLED
         if self.state is CircuitState.CLOSED:
             return Admission.GRANTED
-        if self.retry_at is not None and at < self.retry_at:
+        if self.is_paused(at):
             return Admission.REFUSED
         self.state = CircuitState.HALF_OPEN
         self.retry_at = at + timedelta(seconds=policy.probe_seconds)

@@ -219,22 +219,18 @@ class SqlCircuitRepository:
         query = select(table).where(table.c.engine == engine)
         if for_update:
             # There must be a row to lock.
-            self._insert(Circuit(engine=engine))
+            row = mapping.circuit_to_row(Circuit(engine=engine))
+            self.connection.execute(upsert(table).values(row).on_conflict_do_nothing())
             query = query.with_for_update()
         row = self.connection.execute(query).mappings().one_or_none()
         return Circuit(engine=engine) if row is None else mapping.circuit_from_row(row)
 
     def save(self, circuit: Circuit) -> None:
-        self._insert(circuit)
-        table = tables.circuits
-        self.connection.execute(update(table).where(table.c.engine == circuit.engine), mapping.circuit_to_row(circuit))
+        row = mapping.circuit_to_row(circuit)
+        statement = upsert(tables.circuits).values(row)
+        self.connection.execute(statement.on_conflict_do_update(index_elements=["engine"], set_=row))
         for event in circuit.pull_events():
             self.events.append(event)
-
-    def _insert(self, circuit: Circuit) -> None:
-        """Unless it is there."""
-        row = mapping.circuit_to_row(circuit)
-        self.connection.execute(upsert(tables.circuits).values(row).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
