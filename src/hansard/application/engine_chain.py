@@ -1,6 +1,6 @@
 """Which engines may do a job, best first, and whether each can, here and now."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hansard.application.ports import EngineState, EngineStatus, Recognition, SpeechEngine
@@ -54,6 +54,16 @@ class EngineChain:
                 help=f"Known here: {', '.join(self.engines)}. Ask for one of them, or name only them in the chain.",
             )
         return self.engines[name]
+
+
+def position(name: str, chain: Sequence[str]) -> int | None:
+    """The engine's place in the chain, from 1; None where `auto` does not try it."""
+    return chain.index(name) + 1 if name in chain else None
+
+
+def in_order(names: Iterable[str], chain: Sequence[str]) -> list[str]:
+    """As `auto` tries them; those that it does not try come last, in the order they have."""
+    return sorted(names, key=lambda name: position(name, chain) or len(chain) + 1)
 
 
 def _unavailable(name: str, status: EngineStatus) -> EngineUnavailable:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hansard.application.backlog import measure_backlog
+from hansard.application.engine_chain import in_order, position
 from hansard.application.health import Check, Finding, HealthStatus, Trouble
 from hansard.application.ports import (
     ANYTHING,
@@ -184,16 +185,12 @@ class HealthChecks:
         """Down when `auto` has nothing to use, degraded while it has to do without an engine that should work."""
         with self.unit_of_work() as uow:
             workers = uow.jobs.workers()
-            found = Engines(tuple(self._engine(name, uow, workers) for name in self._in_order()))
+            found = Engines(tuple(self._engine(name, uow, workers) for name in in_order(self.engines, self.chain)))
         of_chain = [engine for engine in found.items if engine.chain_position is not None]
         if not any(engine.usable for engine in of_chain):
             return _down(NO_ENGINE, found)
         is_paused = any(engine.circuit.state is not CircuitState.CLOSED for engine in of_chain)
         return _degraded(ENGINE_PAUSED, found) if is_paused else Finding(detail=found)
-
-    def _in_order(self) -> list[str]:
-        chain = [name for name in self.chain if name in self.engines]
-        return [*chain, *(name for name in self.engines if name not in chain)]
 
     def _engine(self, name: str, uow: UnitOfWork, workers: Sequence[WorkerState]) -> EngineHealth:
         status, model = _ask(self.engines[name])
@@ -201,7 +198,7 @@ class HealthChecks:
         is_shut = circuit.disabled or circuit.is_paused(self.clock())
         return EngineHealth(
             name=name,
-            chain_position=self.chain.index(name) + 1 if name in self.chain else None,
+            chain_position=position(name, self.chain),
             status=status,
             usable=status.state is not EngineState.UNAVAILABLE and not is_shut,
             circuit=circuit,

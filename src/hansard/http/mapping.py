@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from hansard.application.engine_chain import position
 from hansard.application.ports import SpeechEngine
 from hansard.domain.audio import AudioFile
 from hansard.domain.circuit import Circuit
@@ -104,7 +105,7 @@ def engine_json(engine: SpeechEngine, circuit: Circuit, *, chain: Sequence[str])
         state=status.state.value,
         detail=status.detail,
         help=status.help,
-        chain_position=chain.index(engine.name) + 1 if engine.name in chain else None,
+        chain_position=position(engine.name, chain),
         degraded_reason=engine.degraded_reason,
         circuit=_circuit_json(circuit),
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 
+from hansard.application.engine_chain import in_order
 from hansard.bootstrap import Container
 from hansard.domain.circuit import Circuit
 from hansard.domain.errors import NotFound
@@ -18,9 +19,7 @@ _UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"description": "`unknown_engi
 @router.get("", summary="List engines, in the order `auto` tries them")
 def list_engines(container: TheContainer) -> schemas.Engines:
     """A transcription that names an engine uses that one; the others use the first that can do the job."""
-    chain = container.settings.engine_chain
-    # Those that `auto` does not try come last, in the order they have here.
-    names = sorted(container.engines, key=lambda name: chain.index(name) if name in chain else len(chain))
+    names = in_order(container.engines, container.settings.engine_chain)
     with container.unit_of_work() as uow:
         circuits = [uow.circuits.get(name) for name in names]
     return schemas.Engines(items=[_engine_json(container, circuit) for circuit in circuits])
