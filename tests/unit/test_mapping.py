@@ -15,11 +15,22 @@ from hansard.domain import events
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.coverage import Coverage
+from hansard.domain.diarization import Turn
 from hansard.domain.errors import Category, Failure
 from hansard.domain.events import Event
+from hansard.domain.revision import Change, Hunk, Revision
 from hansard.domain.speech import Span, Speech
-from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
-from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
+from hansard.domain.transcript import DecodingScores, RecognisedPassage, Segment, Transcript, Word
+from hansard.domain.transcription import (
+    Attempt,
+    AttemptOutcome,
+    Channels,
+    Parameters,
+    Result,
+    Status,
+    Task,
+    Transcription,
+)
 from hansard.persistence import event_mapping, mapping
 
 ID = UUID(int=7)
@@ -68,6 +79,13 @@ parameters = st.builds(
     language=maybe_texts,
     prompt=maybe_texts,
     hotwords=maybe_texts,
+    task=st.sampled_from(Task),
+    temperature=maybe_numbers,
+    diarize=st.booleans(),
+    min_speakers=st.none() | counts,
+    max_speakers=st.none() | counts,
+    channels=st.sampled_from(Channels),
+    interactive=st.booleans(),
     priority=counts,
     metadata=st.dictionaries(texts, texts, max_size=3),
 )
@@ -83,7 +101,14 @@ attempts = st.builds(
     provider_request_id=maybe_texts,
     failure=st.none() | failures,
 )
-words = st.builds(Word, texts, numbers, numbers, maybe_numbers)
+words = st.builds(Word, texts, numbers, numbers, maybe_numbers, maybe_texts)
+scores = st.builds(
+    DecodingScores,
+    average_log_probability=maybe_numbers,
+    compression_ratio=maybe_numbers,
+    no_speech_probability=maybe_numbers,
+    temperature=maybe_numbers,
+)
 segments = st.builds(
     Segment,
     start_seconds=numbers,
@@ -92,8 +117,10 @@ segments = st.builds(
     words=st.lists(words, max_size=3).map(tuple),
     confidence=maybe_numbers,
     language=maybe_texts,
+    language_probability=maybe_numbers,
     speaker=maybe_texts,
     engine=maybe_texts,
+    scores=st.none() | scores,
 )
 many_segments = st.lists(segments, max_size=3).map(tuple)
 coverages = st.builds(
@@ -108,6 +135,7 @@ results = st.builds(
     engine=texts,
     model=texts,
     language=maybe_texts,
+    language_probability=maybe_numbers,
     audio_seconds=numbers,
     speech_seconds=numbers,
     word_count=counts,
@@ -189,7 +217,7 @@ def test_a_transcription_comes_back_as_it_went(transcription: Transcription) -> 
     assert vars(back) == vars(transcription)
 
 
-@given(st.builds(Speech, numbers, st.lists(spans, max_size=4).map(tuple)))
+@given(st.builds(Speech, numbers, st.lists(spans, max_size=4).map(tuple), counts))
 def test_speech_comes_back_as_it_went(speech: Speech) -> None:
     assert mapping.speech_from_row(stored(mapping.speech_to_row(ID, speech))) == speech
 
@@ -199,11 +227,31 @@ def test_a_passage_comes_back_as_it_went(passage: RecognisedPassage) -> None:
     assert mapping.passage_from_row(stored(mapping.passage_to_row(ID, passage))) == passage
 
 
-@given(st.builds(Transcript, language=maybe_texts, segments=many_segments))
+@given(st.builds(Transcript, language=maybe_texts, language_probability=maybe_numbers, segments=many_segments))
 def test_a_transcript_comes_back_as_it_went_with_its_text_beside_it(transcript: Transcript) -> None:
-    row = mapping.transcript_to_row(ID, transcript)
+    row = mapping.transcript_to_row(ID, transcript, revision=0)
     assert mapping.transcript_from_row(stored(row)) == transcript
     assert row["text"] == transcript.text
+
+
+@given(st.lists(st.builds(Turn, spans, texts), max_size=4).map(tuple))
+def test_turns_come_back_as_they_went(turns: tuple[Turn, ...]) -> None:
+    assert mapping.turns_from_row(stored(mapping.turns_to_row(ID, turns))) == turns
+
+
+@given(
+    st.builds(
+        Revision,
+        number=counts,
+        made_at=moments,
+        author=maybe_texts,
+        change=st.sampled_from(Change),
+        summary=texts,
+        hunks=st.lists(st.builds(Hunk, counts, many_segments, many_segments), max_size=3).map(tuple),
+    )
+)
+def test_a_revision_comes_back_as_it_went(revision: Revision) -> None:
+    assert mapping.revision_from_row(stored(mapping.revision_to_row(ID, revision))) == revision
 
 
 @pytest.mark.parametrize("kind", event_mapping.EVENT_TYPES.values(), ids=event_mapping.EVENT_TYPES)
@@ -259,7 +307,7 @@ def test_whatever_an_engine_says_can_be_kept(said: str) -> None:
 def test_a_confidence_that_is_no_number_is_kept_as_unknown(number: float) -> None:
     word = Word("hm", 0.0, 1.0, number)
     segment = Segment(start_seconds=0.0, end_seconds=1.0, text="hm", words=(word,), confidence=number)
-    row = stored(mapping.transcript_to_row(ID, Transcript(language=None, segments=(segment,))))
+    row = stored(mapping.transcript_to_row(ID, Transcript(language=None, segments=(segment,)), revision=0))
     (back,) = mapping.transcript_from_row(row).segments
     assert back.confidence is None
     assert back.words[0].probability is None

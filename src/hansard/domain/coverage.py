@@ -17,7 +17,7 @@ from itertools import accumulate, groupby
 from math import inf
 
 from hansard.domain.speech import SHORTEST_SPAN_SECONDS, Span, Speech, remaining
-from hansard.domain.transcript import Segment, Transcript
+from hansard.domain.transcript import UNSPACED_SCRIPTS, Segment, Transcript
 
 PAUSE_SECONDS = 0.75
 """Speech that is no further from a word belongs to it: a breath, or the padding of the region, 0.4 s on either side.
@@ -40,10 +40,8 @@ DRIFT_SECONDS = 1.0
 times of Whisper's segments are known to be wrong by more than those of its words. In four meetings from AMI, 1 % of
 what people said was further from the speech that voice activity detection found."""
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
-"""Thai and Lao, Burmese, Khmer, kana, Chinese characters. Told by the script, for engines often tell no language."""
+_UNSPACED = re.compile(f"[{UNSPACED_SCRIPTS}]")
+"""Told by the script, for engines often tell no language."""
 
 _SPOKEN = re.compile(r"\w")
 

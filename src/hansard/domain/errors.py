@@ -2,17 +2,30 @@
 
     HansardError
     ├── NotFound                    the id names nothing
+    │   └── UploadGone              an upload that had been begun, and is no more
     ├── Conflict                    the state does not allow it
     │   ├── IllegalMove             a status change that `transcription.MOVES` lacks
-    │   └── Superseded              another run owns the transcription now, or it was cancelled
+    │   ├── Superseded              another run owns the transcription now, or it was cancelled
+    │   ├── OffsetMismatch          an upload goes on elsewhere than at its offset
+    │   ├── UploadInUse             another request is sending the same upload
+    │   └── RevisionMismatch        somebody else edited the transcript first
     ├── InvalidRequest              a parameter cannot be honoured
+    │   ├── TooLarge                more bytes than are allowed here
+    │   ├── UrlRefused              what a URL leads to is not fetched, or is not there
+    │   └── ChecksumMismatch        the bytes that came are not those that were sent
     ├── InvalidAudio                the file cannot be transcribed, by any engine
     ├── QueueFull                   more work waits than is taken on here; worth another try, later
     │   └── OwnerQueueFull          one owner's work, while others still have room
+    ├── UploadsBusy                 as many recordings are coming in as are taken at once; worth another try, soon
+    ├── DownloadFailed              the server that a URL names did not hand the file out; worth another try
+    │   └── DownloadTimedOut        it took too long over it; worth another try
+    ├── TooManySessions             as many live sessions run as are taken on here; worth another try, later
     ├── ConfigurationError          the operator must change a setting
     ├── StorageError                the object store or the database did not answer; worth another try
+    │   ├── DiskScarce              there is no room for what is to come in; worth another try, later
     │   └── StorageDenied           it does not let us in; worth another try, once the operator has seen to it
     ├── RecordingLost               the store lacks bytes that it had taken
+    ├── DiarizationFailed           nobody can tell who spoke; the text is not touched by that
     └── EngineError                 an engine could not do its work
         ├── EngineRejected          it refused this audio or parameter; another try changes nothing
         ├── EngineUnavailable       it is not set up here: no key, no model, no network
@@ -86,6 +99,10 @@ class NotFound(HansardError):
     category = Category.CLIENT
 
 
+class UploadGone(NotFound):
+    code = "upload_gone"
+
+
 class Conflict(HansardError):
     code = "conflict"
     category = Category.CLIENT
@@ -99,9 +116,34 @@ class Superseded(Conflict):
     code = "superseded"
 
 
+class OffsetMismatch(Conflict):
+    code = "offset_mismatch"
+
+
+class UploadInUse(Conflict):
+    code = "upload_in_use"
+    retryable = True
+
+
+class RevisionMismatch(Conflict):
+    code = "revision_mismatch"
+
+
 class InvalidRequest(HansardError):
     code = "invalid_request"
     category = Category.CLIENT
+
+
+class TooLarge(InvalidRequest):
+    code = "too_large"
+
+
+class UrlRefused(InvalidRequest):
+    code = "url_refused"
+
+
+class ChecksumMismatch(InvalidRequest):
+    code = "checksum_mismatch"
 
 
 class InvalidAudio(HansardError):
@@ -131,6 +173,29 @@ class OwnerQueueFull(QueueFull):
     category = Category.RATE_LIMIT
 
 
+class UploadsBusy(HansardError):
+    code = "uploads_busy"
+    category = Category.SERVER
+    retryable = True
+
+
+class DownloadFailed(HansardError):
+    code = "url_failed"
+    category = Category.SERVER
+    retryable = True
+
+
+class DownloadTimedOut(DownloadFailed):
+    code = "url_timed_out"
+    category = Category.TIMEOUT
+
+
+class TooManySessions(HansardError):
+    code = "too_many_sessions"
+    category = Category.SERVER
+    retryable = True
+
+
 class ConfigurationError(HansardError):
     code = "configuration_error"
     category = Category.CONFIGURATION
@@ -142,6 +207,10 @@ class StorageError(HansardError):
     retryable = True
 
 
+class DiskScarce(StorageError):
+    code = "disk_scarce"
+
+
 class StorageDenied(StorageError):
     code = "storage_denied"
     category = Category.CONFIGURATION
@@ -149,6 +218,10 @@ class StorageDenied(StorageError):
 
 class RecordingLost(HansardError):
     code = "recording_lost"
+
+
+class DiarizationFailed(HansardError):
+    code = "diarization_failed"
 
 
 class EngineError(HansardError):

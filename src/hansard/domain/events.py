@@ -175,6 +175,18 @@ class TranscriptionCancelled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptEdited(Event):
+    """A person corrected the transcript, which became `revision`; `change` names the kind of the correction."""
+
+    type = "transcript.edited"
+
+    audio_id: UUID
+    revision: int
+    change: str
+    author: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionDeleted(Event):
     """The receipt: its row, its words and its checkpoints are gone; traces of its pipeline runs are being erased."""
 

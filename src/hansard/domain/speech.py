@@ -32,10 +32,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What voice activity detection found: ordered regions that don't overlap."""
+    """What voice activity detection found: ordered regions that don't overlap.
+
+    `audio_seconds` is the recording's length. With `channels` above 1, they were heard apart: laid end to end, in a
+    time of their own that `domain.channels` folds back.
+    """
 
     audio_seconds: float
     regions: tuple[Span, ...]
+    channels: int = 1
 
     @property
     def seconds(self) -> float:

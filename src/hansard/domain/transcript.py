@@ -9,6 +9,9 @@ from hansard.domain.speech import Span
 
 LANGUAGES_WRITTEN_WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "th", "lo", "my", "km"})
 
+UNSPACED_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Their characters, for the brackets of a regular expression: Thai and Lao, Burmese, Khmer, kana, Chinese ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -18,14 +21,32 @@ class Word:
     start_seconds: float
     end_seconds: float
     probability: float | None = None
+    speaker: str | None = None
 
     def shifted(self, seconds: float) -> "Word":
         return replace(self, start_seconds=self.start_seconds + seconds, end_seconds=self.end_seconds + seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecodingScores:
+    """What Whisper says of how it came to a segment's text; None where an engine, or a model, says nothing of it.
+
+    `average_log_probability` is that of a token, to base e; `compression_ratio` that of gzip on the text, above 2.4
+    where it repeats itself; `no_speech_probability` and `temperature` are 0 … 1. Source: openai/whisper, transcribe.py.
+    """
+
+    average_log_probability: float | None = None
+    compression_ratio: float | None = None
+    no_speech_probability: float | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A stretch of speech as the engine gave it. `language` is an ISO 639-1 code; `confidence` is 0 … 1."""
+    """A stretch of speech as the engine gave it. `language` is an ISO 639-1 code; `confidence` is 0 … 1.
+
+    `language_probability` is known where the language was detected, rather than given.
+    """
 
     start_seconds: float
     end_seconds: float
@@ -33,8 +54,10 @@ class Segment:
     words: tuple[Word, ...] = ()
     confidence: float | None = None
     language: str | None = None
+    language_probability: float | None = None
     speaker: str | None = None
     engine: str | None = None
+    scores: DecodingScores | None = None
 
     def shifted(self, seconds: float) -> "Segment":
         """The same segment, later: engines count from the start of the passage they were given."""
@@ -66,6 +89,7 @@ class Transcript:
 
     language: str | None
     segments: tuple[Segment, ...]
+    language_probability: float | None = None
 
     @classmethod
     def of(cls, passages: Iterable[RecognisedPassage]) -> "Transcript":
@@ -78,12 +102,20 @@ class Transcript:
         heard_again = sorted(_beginnings(passage for passage in ordered if passage.decoding))
         pieces = (piece for passage in ordered for segment in passage.segments for piece in _cut(segment, heard_again))
         segments = tuple(sorted(pieces, key=lambda piece: piece.start_seconds))
-        return cls(language=_prevailing_language(segments), segments=segments)
+        language = _prevailing_language(segments)
+        return cls(
+            language=language, segments=segments, language_probability=_probability_of_language(language, segments)
+        )
 
     @property
     def text(self) -> str:
         space = "" if self.language in LANGUAGES_WRITTEN_WITHOUT_SPACES else " "
         return space.join(segment.text for segment in self.segments if segment.text)
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """Their labels, in the order in which they first speak."""
+        return tuple(dict.fromkeys(segment.speaker for segment in self.segments if segment.speaker))
 
     @property
     def word_count(self) -> int:
@@ -153,3 +185,9 @@ def _prevailing_language(segments: Iterable[Segment]) -> str | None:
             spoken = segment.end_seconds - segment.start_seconds
             seconds[segment.language] = seconds.get(segment.language, 0.0) + spoken
     return max(seconds, key=lambda language: seconds[language], default=None)
+
+
+def _probability_of_language(language: str | None, segments: Iterable[Segment]) -> float | None:
+    """As sure as the surest detection: once a language was detected, the rest of the recording is heard in it."""
+    detected = (segment.language_probability for segment in segments if segment.language == language)
+    return max((probability for probability in detected if probability is not None), default=None)

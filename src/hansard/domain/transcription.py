@@ -61,12 +61,26 @@ MOVES: Mapping[Status, frozenset[Status]] = MappingProxyType(
 )
 
 
+class Task(StrEnum):
+    TRANSCRIBE = "transcribe"
+    TRANSLATE = "translate"
+    """Into English, whatever is spoken."""
+
+
+class Channels(StrEnum):
+    MIXED = "mixed"
+    SEPARATE = "separate"
+    """Each channel is heard for itself, and is a speaker: a call with one party on each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """What was asked for; frozen when the job is made. None leaves a choice to the engine.
 
     `fallback` says whether another engine may take over from one that fails. None: yes where the choice was left to
-    the service, no where an engine was named.
+    the service, no where an engine was named. `temperature` (0 … 1) is how freely an engine chooses among words.
+    `diarize` asks who speaks when; the number of speakers may be bounded. `interactive`: somebody waits for the answer,
+    so it goes before others, and is not tracked by the pipeline engine.
     """
 
     engine: str = AUTO
@@ -75,7 +89,14 @@ class Parameters:
     language: str | None = None
     prompt: str | None = None
     hotwords: str | None = None
+    task: Task = Task.TRANSCRIBE
+    temperature: float | None = None
+    diarize: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    channels: Channels = Channels.MIXED
     priority: int = 0
+    interactive: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -116,6 +137,7 @@ class Result:
     engine: str
     model: str
     language: str | None
+    language_probability: float | None = None
     audio_seconds: float
     speech_seconds: float
     word_count: int
@@ -166,9 +188,16 @@ class Transcription:
         at: datetime,
         owner: str = DEFAULT_OWNER,
         request_id: str | None = None,
+        id: UUID | None = None,
     ) -> "Transcription":
+        """`id` None: a new one."""
         made = cls(
-            id=uuid4(), audio_id=audio_id, parameters=parameters, created_at=at, owner=owner, request_id=request_id
+            id=id or uuid4(),
+            audio_id=audio_id,
+            parameters=parameters,
+            created_at=at,
+            owner=owner,
+            request_id=request_id,
         )
         made._record(
             TranscriptionQueued(subject=made._subject, occurred_at=at, audio_id=audio_id, engine=parameters.engine)

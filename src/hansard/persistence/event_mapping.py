@@ -26,6 +26,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         events.TranscriptionCompleted,
         events.TranscriptionFailed,
         events.TranscriptionCancelled,
+        events.TranscriptEdited,
         events.TranscriptionDeleted,
         events.EngineCircuitOpened,
         events.EngineCircuitClosed,

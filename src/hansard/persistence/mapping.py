@@ -14,10 +14,21 @@ from uuid import UUID
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.coverage import Coverage
+from hansard.domain.diarization import Turn
 from hansard.domain.errors import Category, Failure
+from hansard.domain.revision import Change, Hunk, Revision, RevisionNote
 from hansard.domain.speech import Span, Speech
-from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
-from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Result, Status, Transcription
+from hansard.domain.transcript import DecodingScores, RecognisedPassage, Segment, Transcript, Word
+from hansard.domain.transcription import (
+    Attempt,
+    AttemptOutcome,
+    Channels,
+    Parameters,
+    Result,
+    Status,
+    Task,
+    Transcription,
+)
 
 Row = Mapping[Any, Any]
 """Column names and values, as SQLAlchemy takes and gives them."""
@@ -120,6 +131,13 @@ def parameters_to_json(parameters: Parameters) -> Json:
         "language": _storable_or_none(parameters.language),
         "prompt": _storable_or_none(parameters.prompt),
         "hotwords": _storable_or_none(parameters.hotwords),
+        "task": parameters.task.value,
+        "temperature": parameters.temperature,
+        "diarize": parameters.diarize,
+        "min_speakers": parameters.min_speakers,
+        "max_speakers": parameters.max_speakers,
+        "channels": parameters.channels.value,
+        "interactive": parameters.interactive,
         "priority": parameters.priority,
         "metadata": {storable(key): storable(value) for key, value in parameters.metadata.items()},
     }
@@ -133,6 +151,13 @@ def _parameters_from_json(data: Json) -> Parameters:
         language=data["language"],
         prompt=data["prompt"],
         hotwords=data["hotwords"],
+        task=Task(data["task"]),
+        temperature=data["temperature"],
+        diarize=data["diarize"],
+        min_speakers=data["min_speakers"],
+        max_speakers=data["max_speakers"],
+        channels=Channels(data["channels"]),
+        interactive=data["interactive"],
         priority=data["priority"],
         metadata=data["metadata"],
     )
@@ -197,6 +222,7 @@ def _result_to_json(result: Result) -> Json:
         "engine": storable(result.engine),
         "model": storable(result.model),
         "language": _storable_or_none(result.language),
+        "language_probability": number_or_none(result.language_probability),
         "audio_seconds": result.audio_seconds,
         "speech_seconds": result.speech_seconds,
         "word_count": result.word_count,
@@ -211,6 +237,7 @@ def _result_from_json(data: Json) -> Result:
         engine=data["engine"],
         model=data["model"],
         language=data["language"],
+        language_probability=data["language_probability"],
         audio_seconds=data["audio_seconds"],
         speech_seconds=data["speech_seconds"],
         word_count=data["word_count"],
@@ -225,7 +252,7 @@ def _coverage_to_json(coverage: Coverage) -> Json:
         "speech_seconds": coverage.speech_seconds,
         "transcribed_seconds": coverage.transcribed_seconds,
         "gaps": _spans_to_json(coverage.gaps),
-        "dropped": [_segment_to_json(segment) for segment in coverage.dropped],
+        "dropped": [segment_to_json(segment) for segment in coverage.dropped],
     }
 
 
@@ -234,7 +261,7 @@ def _coverage_from_json(data: Json) -> Coverage:
         speech_seconds=data["speech_seconds"],
         transcribed_seconds=data["transcribed_seconds"],
         gaps=_spans_from_json(data["gaps"]),
-        dropped=tuple(_segment_from_json(segment) for segment in data["dropped"]),
+        dropped=tuple(segment_from_json(segment) for segment in data["dropped"]),
     )
 
 
@@ -246,11 +273,14 @@ def speech_to_row(transcription_id: UUID, speech: Speech) -> Row:
         "transcription_id": transcription_id,
         "audio_seconds": speech.audio_seconds,
         "regions": _spans_to_json(speech.regions),
+        "channels": speech.channels,
     }
 
 
 def speech_from_row(row: Row) -> Speech:
-    return Speech(audio_seconds=row["audio_seconds"], regions=_spans_from_json(row["regions"]))
+    return Speech(
+        audio_seconds=row["audio_seconds"], regions=_spans_from_json(row["regions"]), channels=row["channels"]
+    )
 
 
 def _spans_to_json(spans: tuple[Span, ...]) -> list[list[float]]:
@@ -269,7 +299,7 @@ def passage_to_row(transcription_id: UUID, passage: RecognisedPassage) -> Row:
         "end_seconds": passage.span.end_seconds,
         "engine": storable(passage.engine),
         "model": storable(passage.model),
-        "segments": [_segment_to_json(segment) for segment in passage.segments],
+        "segments": [segment_to_json(segment) for segment in passage.segments],
     }
 
 
@@ -278,27 +308,91 @@ def passage_from_row(row: Row) -> RecognisedPassage:
         span=Span(row["start_seconds"], row["end_seconds"]),
         engine=row["engine"],
         model=row["model"],
-        segments=tuple(_segment_from_json(segment) for segment in row["segments"]),
+        segments=tuple(segment_from_json(segment) for segment in row["segments"]),
         decoding=row["decoding"],
     )
 
 
-def transcript_to_row(transcription_id: UUID, transcript: Transcript) -> Row:
+def turns_to_row(transcription_id: UUID, turns: tuple[Turn, ...]) -> Row:
+    return {
+        "transcription_id": transcription_id,
+        "turns": [[turn.span.start_seconds, turn.span.end_seconds, storable(turn.speaker)] for turn in turns],
+    }
+
+
+def turns_from_row(row: Row) -> tuple[Turn, ...]:
+    return tuple(Turn(Span(start, end), speaker) for start, end, speaker in row["turns"])
+
+
+def transcript_to_row(transcription_id: UUID, transcript: Transcript, revision: int) -> Row:
     return {
         "transcription_id": transcription_id,
         "language": _storable_or_none(transcript.language),
+        "language_probability": number_or_none(transcript.language_probability),
         "text": storable(transcript.text),
-        "segments": [_segment_to_json(segment) for segment in transcript.segments],
+        "segments": [segment_to_json(segment) for segment in transcript.segments],
+        "revision": revision,
     }
 
 
 def transcript_from_row(row: Row) -> Transcript:
     return Transcript(
-        language=row["language"], segments=tuple(_segment_from_json(segment) for segment in row["segments"])
+        language=row["language"],
+        language_probability=row["language_probability"],
+        segments=tuple(segment_from_json(segment) for segment in row["segments"]),
     )
 
 
-def _segment_to_json(segment: Segment) -> Json:
+def revision_to_row(transcription_id: UUID, revision: Revision) -> Row:
+    return {
+        "transcription_id": transcription_id,
+        "number": revision.number,
+        "made_at": revision.made_at,
+        "author": _storable_or_none(revision.author),
+        "change": revision.change.value,
+        "summary": storable(revision.summary),
+        "hunks": [_hunk_to_json(hunk) for hunk in revision.hunks],
+    }
+
+
+def revision_from_row(row: Row) -> Revision:
+    return Revision(
+        number=row["number"],
+        made_at=row["made_at"].astimezone(UTC),
+        author=row["author"],
+        change=Change(row["change"]),
+        summary=row["summary"],
+        hunks=tuple(_hunk_from_json(hunk) for hunk in row["hunks"]),
+    )
+
+
+def revision_note_from_row(row: Row) -> RevisionNote:
+    return RevisionNote(
+        number=row["number"],
+        made_at=row["made_at"].astimezone(UTC),
+        author=row["author"],
+        change=Change(row["change"]),
+        summary=row["summary"],
+    )
+
+
+def _hunk_to_json(hunk: Hunk) -> Json:
+    return {
+        "at": hunk.at,
+        "removed": [segment_to_json(segment) for segment in hunk.removed],
+        "inserted": [segment_to_json(segment) for segment in hunk.inserted],
+    }
+
+
+def _hunk_from_json(data: Json) -> Hunk:
+    return Hunk(
+        at=data["at"],
+        removed=tuple(segment_from_json(segment) for segment in data["removed"]),
+        inserted=tuple(segment_from_json(segment) for segment in data["inserted"]),
+    )
+
+
+def segment_to_json(segment: Segment) -> Json:
     return {
         "start_seconds": segment.start_seconds,
         "end_seconds": segment.end_seconds,
@@ -306,12 +400,14 @@ def _segment_to_json(segment: Segment) -> Json:
         "words": [_word_to_json(word) for word in segment.words],
         "confidence": number_or_none(segment.confidence),
         "language": _storable_or_none(segment.language),
+        "language_probability": number_or_none(segment.language_probability),
         "speaker": _storable_or_none(segment.speaker),
         "engine": _storable_or_none(segment.engine),
+        "scores": None if segment.scores is None else _scores_to_json(segment.scores),
     }
 
 
-def _segment_from_json(data: Json) -> Segment:
+def segment_from_json(data: Json) -> Segment:
     return Segment(
         start_seconds=data["start_seconds"],
         end_seconds=data["end_seconds"],
@@ -319,14 +415,26 @@ def _segment_from_json(data: Json) -> Segment:
         words=tuple(Word(*word) for word in data["words"]),
         confidence=data["confidence"],
         language=data["language"],
+        language_probability=data.get("language_probability"),
         speaker=data["speaker"],
         engine=data["engine"],
+        scores=None if data.get("scores") is None else DecodingScores(**data["scores"]),
     )
+
+
+def _scores_to_json(scores: DecodingScores) -> Json:
+    return {
+        "average_log_probability": number_or_none(scores.average_log_probability),
+        "compression_ratio": number_or_none(scores.compression_ratio),
+        "no_speech_probability": number_or_none(scores.no_speech_probability),
+        "temperature": number_or_none(scores.temperature),
+    }
 
 
 def _word_to_json(word: Word) -> list[Any]:
     """A list, in the order of `Word`'s fields: an hour of speech has 9,000 words, and names would double its size."""
-    return [storable(word.text), word.start_seconds, word.end_seconds, number_or_none(word.probability)]
+    fields = [storable(word.text), word.start_seconds, word.end_seconds, number_or_none(word.probability)]
+    return fields if word.speaker is None else [*fields, storable(word.speaker)]
 
 
 # ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 metadata = MetaData(
     naming_convention={
@@ -84,6 +84,14 @@ speech = Table(
     Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
     Column("audio_seconds", NUMBER, nullable=False),
     Column("regions", JSON, nullable=False),
+    Column("channels", Integer, nullable=False),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("turns", JSON, nullable=False),
 )
 
 passages = Table(
@@ -103,8 +111,38 @@ transcripts = Table(
     metadata,
     Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
     Column("language", Text),
+    Column("language_probability", NUMBER),
     Column("text", Text, nullable=False),
     Column("segments", JSON, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+searchable_segments = Table(
+    "searchable_segments",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("start_seconds", NUMBER, primary_key=True),
+    # Tells apart those that start at the same time.
+    Column("number", Integer, primary_key=True),
+    # The transcription's, for the order in which segments are found.
+    Column("created_at", MOMENT, nullable=False),
+    Column("language", Text),
+    # Once more, since finding the words of one segment in the JSON of ten hours would take too long.
+    Column("segment", JSON, nullable=False),
+    Column("lexemes", TSVECTOR, nullable=False),
+    Index(None, "lexemes", postgresql_using="gin"),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("transcription_id", ID, ForeignKey("transcriptions.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("made_at", MOMENT, nullable=False),
+    Column("author", Text),
+    Column("change", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("hunks", JSON, nullable=False),
 )
 
 events = Table(
