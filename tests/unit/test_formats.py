@@ -1,98 +1,147 @@
-"""A transcript as a file. What players and programs read back must be what was said."""
+"""A transcript as a file: what each format is called, what it takes, and the JSON that has all of it."""
 
+import io
 import json
-import re
-from html import unescape
-from itertools import pairwise
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hansard.domain.errors import InvalidRequest
-from hansard.domain.transcript import Segment, Transcript, Word
-from hansard.formats import FORMATS, write
+from hansard.domain.speech import Span
+from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
+from hansard.formats import FORMATS, Document, Options, check, write
+from tests.unit.transcripts import document, documents, said
 
-SRT_CUE = re.compile(r"(\d+)\n(\d\d+:\d\d:\d\d,\d{3}) --> (\d\d+:\d\d:\d\d,\d{3})\n(.+)")
-VTT_CUE = re.compile(r"(\d\d+:\d\d:\d\d\.\d{3}) --> (\d\d+:\d\d:\d\d\.\d{3})\n(?:<v ([^<>]+)>)?([^<>]+)")
-
-
-def said(text: str, start: float = 0.0, end: float = 1.5, **more) -> Segment:
-    return Segment(start_seconds=start, end_seconds=end, text=text, **more)
-
-
-def record(*segments: Segment, language: str | None = "en") -> Transcript:
-    return Transcript(language=language, segments=segments)
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "transcript.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+"""A second reader of the JSON, which knows nothing of its writer."""
 
 
-def milliseconds(time: str) -> int:
-    hours, minutes, seconds, fraction = map(int, re.split(r"[:.,]", time))
-    assert minutes < 60
-    assert seconds < 60
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + fraction
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def spoken(transcript: Transcript) -> list[Segment]:
-    """What has text, in order of the cues' whole milliseconds."""
-    heard = [segment for segment in transcript.segments if segment.text.strip()]
-    return sorted(heard, key=lambda segment: round(segment.start_seconds * 1000))
-
-
-awkward_text = st.text(
-    alphabet=st.one_of(st.sampled_from("ab -->\n\r\t&<>:0,.\u2028é日"), st.characters(codec="utf-8")), max_size=30
+@pytest.mark.parametrize(
+    ("format", "media_type"),
+    [
+        ("txt", "text/plain"),
+        ("srt", "application/x-subrip"),
+        ("vtt", "text/vtt"),
+        ("json", "application/json"),
+        ("csv", "text/csv"),
+        ("tsv", "text/tab-separated-values"),
+        ("md", "text/markdown"),
+        ("rttm", "text/x-rttm"),
+        ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("zip", "application/zip"),
+    ],
 )
-segments = st.builds(
-    lambda start, length, text, speaker: said(text, start, start + length, speaker=speaker),
-    start=st.floats(0, 400_000),
-    length=st.floats(0, 5000),
-    text=awkward_text,
-    speaker=st.sampled_from([None, "A", "Ann <Chair>"]),
+def test_each_format_has_its_media_type(format, media_type):
+    assert FORMATS[format].media_type == media_type
+
+
+def test_an_unknown_format_is_refused_with_the_names_of_the_known():
+    with pytest.raises(InvalidRequest) as refusal:
+        write(document(said("Hi.")), "doc")
+    assert refusal.value.failure.help == f"Use one of: {', '.join(FORMATS)}."
+
+
+# ── Options ──────────────────────────────────────────────────────────────────────────────────────────────
+
+SETTINGS = {
+    "times": True,
+    "speakers": False,
+    "words": False,
+    "fit": False,
+    "max_line_characters": 30,
+    "max_lines": 1,
+    "max_characters_per_second": 20.0,
+    "min_cue_seconds": 1.0,
+    "max_cue_seconds": 5.0,
+    "min_gap_seconds": 0.1,
+}
+
+
+def test_every_option_is_tried_here():
+    assert set(SETTINGS) == {each for name in FORMATS for each in FORMATS[name].options}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("option", SETTINGS)
+def test_an_option_is_honoured_or_refused_by_name(format, option):
+    options = Options(**{option: SETTINGS[option]})
+    if option in FORMATS[format].options:
+        check(format, options)
+        return
+    with pytest.raises(InvalidRequest) as refusal:
+        check(format, options)
+    assert refusal.value.failure.code == "option_not_applicable"
+    assert str(refusal.value) == f"The format {format} has no use for `{option}`."
+
+
+def test_who_is_refused_learns_which_formats_have_a_use_for_it():
+    with pytest.raises(InvalidRequest) as refusal:
+        check("srt", Options(words=True))
+    assert refusal.value.failure.help == "Leave it out, or ask for one of: vtt, zip."
+
+
+@pytest.mark.parametrize(
+    "options", [Options(max_lines=0), Options(max_line_characters=201), Options(max_cue_seconds=0.1)]
 )
-records = st.lists(segments, max_size=6).map(lambda found: record(*found))
-
-DEBATE = record(
-    said("Order, order!", 0.0, 1.25, speaker="A"),
-    said("", 1.25, 2.0),
-    said("R&D <is> fine --> really.", 3599.9996, 3661.5),
-)
+def test_a_rule_beyond_its_limits_is_refused(options):
+    with pytest.raises(InvalidRequest, match="must be from"):
+        check("srt", options)
 
 
-def test_txt_is_a_line_a_segment() -> None:
-    assert write(DEBATE, "txt") == "A: Order, order!\nR&D <is> fine --> really.\n"
+def test_rules_that_contradict_each_other_are_refused():
+    with pytest.raises(InvalidRequest, match="must not be above"):
+        write(document(said("Hi.")), "srt", Options(min_cue_seconds=8, max_cue_seconds=7))
 
 
-def test_srt_reads_as_players_expect() -> None:
-    assert write(DEBATE, "srt") == (
-        "1\n00:00:00,000 --> 00:00:01,250\nA: Order, order!\n\n"
-        "2\n01:00:00,000 --> 01:01:01,500\nR&D <is> fine → really.\n\n"
-    )
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_vtt_reads_as_the_standard_says() -> None:
-    assert write(DEBATE, "vtt") == (
-        "WEBVTT\n"
-        "\n00:00:00.000 --> 00:00:01.250\n<v A>Order, order!\n"
-        "\n01:00:00.000 --> 01:01:01.500\nR&amp;D &lt;is&gt; fine --&gt; really.\n"
-    )
-
-
-def test_json_holds_all_that_is_known() -> None:
+def test_json_holds_all_that_is_known():
     segment = said(
         "Hi.",
         0.1,
         0.5004,
-        words=(Word("Hi.", 0.1, 0.5, 0.91239),),
+        words=(Word("Hi.", 0.1, 0.5, 0.91239, "A"),),
         confidence=0.87654,
+        language="en",
+        language_probability=0.98765,
         speaker="A",
         engine="whisper",
+        scores=DecodingScores(average_log_probability=-0.25, temperature=0.0),
     )
-    assert json.loads(write(record(segment), "json")) == {
+    whole = Document(
+        transcript=Transcript(language="en", segments=(segment,), language_probability=0.98765),
+        file_name="talk.wav",
+        transcribed_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        audio_seconds=2.0,
+        engine="whisper",
+        model="small",
+        corrections=2,
+        degraded_reasons=("Speech was left untranscribed.",),
+        gaps=(Span(1.0, 2.0),),
+    )
+
+    assert json.loads(write(whole, "json")) == {
         "version": 1,
+        "recording": {"file_name": "talk.wav", "duration_seconds": 2.0},
+        "transcribed_at": "2026-01-02T03:04:05+00:00",
+        "engine": "whisper",
+        "model": "small",
         "language": "en",
+        "language_probability": 0.988,
+        "translated": False,
+        "corrections": 2,
+        "partial": False,
+        "degraded_reasons": ["Speech was left untranscribed."],
+        "gaps": [{"start_seconds": 1.0, "end_seconds": 2.0}],
+        "speakers": ["A"],
         "text": "Hi.",
         "segments": [
             {
@@ -100,81 +149,111 @@ def test_json_holds_all_that_is_known() -> None:
                 "end_seconds": 0.5,
                 "text": "Hi.",
                 "confidence": 0.877,
+                "language": "en",
+                "language_probability": 0.988,
                 "speaker": "A",
                 "engine": "whisper",
-                "words": [{"text": "Hi.", "start_seconds": 0.1, "end_seconds": 0.5, "probability": 0.912}],
+                "scores": {
+                    "average_log_probability": -0.25,
+                    "compression_ratio": None,
+                    "no_speech_probability": None,
+                    "temperature": 0.0,
+                },
+                "words": [
+                    {"text": "Hi.", "start_seconds": 0.1, "end_seconds": 0.5, "probability": 0.912, "speaker": "A"}
+                ],
             }
         ],
     }
 
 
-def test_json_says_null_where_nothing_is_known() -> None:
-    (segment,) = json.loads(write(record(said("Hi."), language=None), "json"))["segments"]
-    assert (segment["confidence"], segment["speaker"], segment["words"]) == (None, None, [])
+def test_json_says_null_where_nothing_is_known():
+    (segment,) = json.loads(write(document(said("Hi."), language=None), "json"))["segments"]
+    assert (segment["confidence"], segment["speaker"], segment["scores"], segment["words"]) == (None, None, None, [])
 
 
-def test_json_keeps_every_script_legible() -> None:
-    assert "日本" in write(record(said("日本")), "json")
+def test_json_keeps_every_script_legible():
+    assert "日本" in write(document(said("日本")), "json").decode()
 
 
-def test_a_day_long_recording_counts_its_hours_on() -> None:
-    assert "100:00:00,000 --> 100:00:01,000" in write(record(said("Still here.", 360_000, 360_001)), "srt")
+@given(documents)
+def test_json_read_back_is_what_was_said_and_has_the_documented_shape(made):
+    read = json.loads(write(made, "json"))
+
+    VALIDATOR.validate(read)
+    assert read["text"] == made.transcript.text
+    assert [segment["text"] for segment in read["segments"]] == [each.text for each in made.transcript.segments]
 
 
-def test_a_segment_of_no_length_still_shows() -> None:
-    assert "00:00:02,000 --> 00:00:02,001" in write(record(said("Oh.", 2, 2)), "srt")
+def shapes(schema):
+    """Each object in the schema, with the fields that it knows."""
+    if "properties" in schema:
+        yield schema["properties"].keys(), schema["required"]
+    for inner in (*schema.get("properties", {}).values(), *([schema["items"]] if "items" in schema else [])):
+        yield from shapes(inner)
 
 
-@pytest.mark.parametrize(("format", "empty"), [("txt", ""), ("srt", ""), ("vtt", "WEBVTT\n")])
-def test_a_record_without_words_has_no_cues(format: str, empty: str) -> None:
-    assert write(record(said(" ")), format) == empty
+def test_the_schema_wants_every_field_that_it_describes():
+    for schema in (SCHEMA, *SCHEMA["$defs"].values()):
+        for described, required in shapes(schema):
+            assert set(described) == set(required)
 
 
-def test_an_unknown_format_is_refused_with_the_names_of_the_known() -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        write(DEBATE, "doc")
-    assert refusal.value.failure.help == "Use one of: txt, srt, vtt, json."
+def test_the_schema_refuses_what_is_not_a_transcript():
+    read = json.loads(write(document(said("Hi.")), "json"))
+    del read["segments"][0]["text"]
+
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(read)
 
 
-@pytest.mark.parametrize(
-    ("format", "media_type"),
-    [("txt", "text/plain"), ("srt", "application/x-subrip"), ("vtt", "text/vtt"), ("json", "application/json")],
-)
-def test_each_format_has_its_media_type(format: str, media_type: str) -> None:
-    assert FORMATS[format].media_type == media_type
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-@given(records)
-def test_srt_read_back_is_what_was_said(transcript: Transcript) -> None:
-    blocks = write(transcript, "srt").split("\n\n")[:-1]
-    for number, (block, segment) in enumerate(zip(blocks, spoken(transcript), strict=True), start=1):
-        cue = SRT_CUE.fullmatch(block)
-        assert cue is not None
-        text = one_line(segment.text).replace("-->", "→")
-        assert (int(cue[1]), cue[4]) == (number, f"{segment.speaker}: {text}" if segment.speaker else text)
+# ── All of them in one ───────────────────────────────────────────────────────────────────────────────────
 
 
-@given(records)
-def test_vtt_read_back_is_what_was_said(transcript: Transcript) -> None:
-    header, *blocks = write(transcript, "vtt").removesuffix("\n").split("\n\n")
-    assert header == "WEBVTT"
-    for block, segment in zip(blocks, spoken(transcript), strict=True):
-        cue = VTT_CUE.fullmatch(block)
-        assert cue is not None
-        assert cue[3] is None if segment.speaker is None else unescape(cue[3]) == segment.speaker
-        assert unescape(cue[4]) == one_line(segment.text)
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
-@given(records, st.sampled_from(["srt", "vtt"]))
-def test_cues_begin_in_order_and_end_after_they_begin(transcript: Transcript, format: str) -> None:
-    times = re.findall(r"^(\d\S+) --> (\S+)$", write(transcript, format), flags=re.MULTILINE)
-    cues = [(milliseconds(start), milliseconds(end)) for start, end in times]
-    assert all(start < end for start, end in cues)
-    assert all(before[0] <= after[0] for before, after in pairwise(cues))
+def test_zip_has_every_other_format():
+    made = document(said("Order!", speaker="A"))
+
+    assert members(write(made, "zip")) == {f"talk.{name}": write(made, name) for name in FORMATS if name != "zip"}
 
 
-@given(records)
-def test_json_read_back_is_what_was_said(transcript: Transcript) -> None:
-    document = json.loads(write(transcript, "json"))
-    assert document["text"] == transcript.text
-    assert [segment["text"] for segment in document["segments"]] == [s.text for s in transcript.segments]
+def test_zip_leaves_out_who_spoke_when_where_nobody_knows():
+    assert "talk.rttm" not in members(write(document(said("Order!")), "zip"))
+
+
+def test_zip_gives_each_format_the_options_it_has_a_use_for():
+    made = document(said("Order!", speaker="A"))
+
+    found = members(write(made, "zip", Options(times=True, max_lines=1)))
+
+    assert found["talk.txt"] == b"[00:00:00] A: Order!\n"
+
+
+@pytest.mark.parametrize("format", ["zip", "docx"])
+def test_what_is_written_twice_is_the_same_twice(format):
+    made = document(said("Order!"))
+    assert write(made, format) == write(made, format)
+
+
+def test_what_is_only_a_part_says_so_in_its_name():
+    assert next(iter(members(write(replace(document(said("Order!")), partial=True), "zip")))) == "talk.partial.txt"
+
+
+@pytest.mark.parametrize("format", [name for name in FORMATS if name != "rttm"])
+@pytest.mark.parametrize("segments", [(), (said(" "),)])
+def test_a_record_without_words_can_be_written(format: str, segments: tuple[Segment, ...]):
+    assert isinstance(write(document(*segments), format), bytes)
+
+
+@given(documents, st.sampled_from([name for name, each in FORMATS.items() if each.is_text and name != "rttm"]))
+def test_text_ends_in_a_line_break(made, format):
+    text = write(made, format).decode()
+    assert text == "" or text.endswith("\n")
