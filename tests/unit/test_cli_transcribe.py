@@ -2,8 +2,7 @@
 
 import contextlib
 import io
-import subprocess
-import typing
+from dataclasses import replace
 from uuid import uuid4
 
 import httpx
@@ -13,60 +12,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hansard.cli import transcribe as command
+from hansard.cli.journal import FILE_NAME
 from hansard.cli.local_transcriptions import LOOK_FOR_WORKERS_SECONDS, LocalTranscriptions
 from hansard.cli.transcribe import Session
+from hansard.cli.transcribe_options import Format
 from hansard.cli.transcriptions import RemoteTranscriptions, Standing, remote_transcriptions
 from hansard.domain.errors import EngineFailed, HansardError, InvalidAudio, InvalidRequest
-from hansard.domain.transcription import Parameters, Status
-from hansard.formats import FORMATS
-from tests.unit.http.api import TALK, FakeContainer, client_of
-
-
-def finish_jobs(container):
-    for job in container.database.jobs:
-        container.transcribe(job)
-
-
-class FakeWorker:
-    """Does all that is queued whenever somebody asks whether it is alive."""
-
-    def __init__(self, container):
-        self.container = container
-        self.exit_code = None
-        self.stubborn = False
-
-    def poll(self):
-        if self.exit_code is None:
-            finish_jobs(self.container)
-        return self.exit_code
-
-    def terminate(self):
-        self.exit_code = None if self.stubborn else -15
-
-    def kill(self):
-        self.exit_code = -9
-
-    def wait(self, timeout=None):
-        if self.exit_code is None:
-            raise subprocess.TimeoutExpired("worker", timeout)
-        return self.exit_code
-
-
-def local(container, *, workers_alive=lambda: False):
-    return LocalTranscriptions(container, workers_alive, lambda: FakeWorker(container))
-
-
-def remote(container, *, work=finish_jobs):
-    """Over the real API without a socket between; its workers are done between two requests."""
-    api = client_of(container)
-
-    def answer(request):
-        if request.method == "GET":
-            work(container)
-        response = api.request(request.method, str(request.url), content=request.read(), headers=request.headers)
-        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
-
-    return RemoteTranscriptions(httpx.Client(transport=httpx.MockTransport(answer), base_url="http://hansard"))
+from hansard.domain.transcription import Channels, Parameters, Status, Task
+from hansard.formats import DEFAULTS, FORMATS
+from tests.unit.command_line import FakeWorker, finish_jobs, local, remote
+from tests.unit.http.api import TALK, FakeContainer
 
 
 def answered_by(answer):
@@ -116,11 +71,11 @@ def test_the_transcript_alone_is_on_the_standard_output(run, talk):
     done = run(talk)
 
     assert done.exit_code == 0
-    assert done.stdout == "word1\nword2\n"
+    assert done.stdout == "word1 word2\n"
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", [name for name, each in FORMATS.items() if each.is_text and name != "rttm"])
 def test_each_format_is_offered(run, talk, format):
     done = run(talk, "--format", format)
 
@@ -128,8 +83,13 @@ def test_each_format_is_offered(run, talk, format):
     assert "word2" in done.stdout
 
 
+@pytest.mark.parametrize("format", ["docx", "zip"])
+def test_what_is_no_text_goes_to_a_pipe_as_it_is(run, talk, format):
+    assert run(talk, "--format", format).stdout_bytes.startswith(b"PK")
+
+
 def test_the_formats_offered_are_those_there_are():
-    assert set(typing.get_args(command.Format)) == set(FORMATS)
+    assert set(Format) == set(FORMATS)
 
 
 def test_what_was_asked_for_is_what_is_submitted(run, talk, container):
@@ -140,18 +100,82 @@ def test_what_was_asked_for_is_what_is_submitted(run, talk, container):
     assert (asked.engine, asked.model, asked.language, asked.prompt) == ("fake", "large", "en", "Minutes.")
 
 
+def test_everything_that_the_api_can_be_asked_is_an_option(run, talk, container):
+    run(
+        talk,
+        *("--hotwords", "quay", "--task", "translate", "--temperature", "0.5", "--no-fallback"),
+        *("--diarize", "--min-speakers", "2", "--max-speakers", "3"),
+    )
+
+    (transcription,) = container.database.transcriptions.values()
+    assert replace(transcription.parameters, priority=0) == Parameters(
+        hotwords="quay",
+        task=Task.TRANSLATE,
+        temperature=0.5,
+        fallback=False,
+        diarize=True,
+        min_speakers=2,
+        max_speakers=3,
+    )
+
+
+def test_channels_can_be_heard_apart(run_on, talk):
+    asked = []
+
+    class Listening(Scripted):
+        def submit(self, file, parameters):
+            asked.append(parameters)
+            return uuid4()
+
+    run_on(Listening(Standing(status=Status.COMPLETED)), talk, "--channels", "separate")
+
+    assert asked == [Parameters(channels=Channels.SEPARATE)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--min-speakers", "2"], "`min_speakers` and `max_speakers` need `diarize`."),
+        (["--language", "English"], "language: must be a language code such as en or pt-BR."),
+        (["--words"], "The format txt has no use for `words`."),
+        (["--format", "srt", "--max-lines", "9"], "The rule `max_lines` must be from 1 to 5."),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(run, talk, container, arguments, told):
+    done = run(talk, *arguments)
+
+    assert isinstance(done.exception, InvalidRequest)
+    assert str(done.exception) == told
+    assert not container.database.audio
+
+
+def test_how_it_is_written_can_be_chosen(run, talk):
+    assert run(talk, "--times").stdout == "[00:00:00] word1 word2\n"
+
+
+def test_captions_can_be_left_as_the_engine_cut_them(run, talk):
+    assert run(talk, "--format", "srt", "--no-fit").stdout.count("-->") == 2
+
+
+def test_several_formats_on_the_standard_output_are_refused(run, talk, container):
+    done = run(talk, "--format", "srt", "--format", "vtt")
+
+    assert done.exception.failure.code == "no_output_directory"
+    assert not container.database.audio
+
+
 def test_several_recordings_come_out_in_their_order(run, tmp_path, talk):
     other = tmp_path / "other.wav"
     other.write_bytes(TALK[: len(TALK) // 2])
 
-    assert run(talk, other).stdout == "word1\nword2\nword3\n"
+    assert run(talk, other).stdout == "word1 word2\nword3\n"
 
 
 def test_the_transcript_goes_to_a_file_when_asked(run, talk, tmp_path):
     done = run(talk, "--output", tmp_path / "minutes.txt")
 
     assert done.stdout == ""
-    assert (tmp_path / "minutes.txt").read_text() == "word1\nword2\n"
+    assert (tmp_path / "minutes.txt").read_text() == "word1 word2\n"
 
 
 def test_each_recording_gets_its_file_in_a_directory(run, talk, tmp_path):
@@ -161,7 +185,7 @@ def test_each_recording_gets_its_file_in_a_directory(run, talk, tmp_path):
 
     run(talk, other, "--format", "srt", "--output", tmp_path / "out")
 
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["other.srt", "talk.srt"]
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.*")) == [FILE_NAME, "other.srt", "talk.srt"]
 
 
 def test_a_failure_is_told_with_its_remedy_and_an_exit_code(run, talk, container):
@@ -189,7 +213,7 @@ def test_one_refused_recording_does_not_stop_the_others(run, talk, tmp_path, tra
     done = run(bad, talk)
 
     assert done.exit_code == 1
-    assert done.stdout == "word1\nword2\n"
+    assert done.stdout == "word1 word2\n"
     assert done.stderr == "Error: bad.wav: That is no recording.\n"
 
 
@@ -207,7 +231,7 @@ def test_a_second_best_record_is_noted_beside_it(run, talk, container):
     done = run(talk, "--engine", "fake")
 
     assert done.exit_code == 0
-    assert done.stdout == "word1\nword2\n"
+    assert done.stdout == "word1 word2\n"
     assert done.stderr == "talk.wav: second best: recognised by the offline engine\n"
 
 
@@ -253,7 +277,7 @@ def test_what_cannot_be_a_recording_is_told_before_anything_starts(run, tmp_path
     ("names", "output", "code"),
     [
         (["a/talk.wav", "b/other.wav"], "minutes.txt", "one_output_for_many"),
-        (["a/talk.wav", "b/talk.mp3"], ".", "same_output_twice"),
+        (["a/talk.wav", "b/other.wav"], "a/talk.wav", "one_output_for_many"),
         (["a/talk.wav"], "nowhere/minutes.txt", "no_such_directory"),
     ],
 )
@@ -281,11 +305,14 @@ class Scripted:
     def submit(self, file, parameters):
         return uuid4()
 
+    def at_work(self):
+        return contextlib.nullcontext()
+
     def standing(self, transcription_id):
         return self.standings.pop(0)
 
-    def export(self, transcription_id, format):
-        return "word1\n"
+    def export(self, transcription_id, format, options):
+        return b"word1\n"
 
 
 def test_a_terminal_shows_what_is_done_and_how_far_it_is(talk):
@@ -295,7 +322,7 @@ def test_a_terminal_shows_what_is_done_and_how_far_it_is(talk):
     )
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120)
-    session = Session(scripted, console, "txt", sleep=lambda seconds: None)
+    session = Session(scripted, console, "txt", DEFAULTS, sleep=lambda seconds: None)
 
     session.submit([talk], Parameters())
     session.follow(lambda file, text: None)
@@ -310,7 +337,9 @@ def test_each_transcript_is_delivered_as_soon_as_those_before_it_are(tmp_path):
     completed, running = Standing(status=Status.COMPLETED), Standing(status=Status.RUNNING)
     scripted = Scripted(running, completed, completed)
     delivered = []
-    session = Session(scripted, Console(file=io.StringIO()), "txt", sleep=lambda seconds: delivered.append("wait"))
+    session = Session(
+        scripted, Console(file=io.StringIO()), "txt", DEFAULTS, sleep=lambda seconds: delivered.append("wait")
+    )
 
     session.submit(files, Parameters())
     session.follow(lambda file, text: delivered.append(file.name))

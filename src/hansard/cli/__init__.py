@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hansard import __version__
-from hansard.cli import config, database, doctor, engines, models, pipelines, records, serve, transcribe
+from hansard.cli import config, database, doctor, engines, models, pipelines, records, search, serve, transcribe
 from hansard.domain.errors import HansardError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(serve.up)
 app.command()(transcribe.transcribe)
+app.command()(search.search)
 app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(doctor.doctor)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -55,10 +56,18 @@ class LocalTranscriptions:
     _worker: Worker | None = None
     _look_again_at: float = 0.0
 
-    def submit(self, file: Path, parameters: Parameters) -> UUID:
+    @property
+    def place(self) -> str:
+        settings = self.container.settings
+        return sha256(f"{settings.database_url or settings.data_dir.absolute()}".encode()).hexdigest()
+
+    def submit(self, file: Path, parameters: Parameters, *, idempotency_key: str | None = None) -> UUID:
         urgent = replace(parameters, priority=SOMEBODY_WAITS)
         with file.open("rb") as source:
-            return self.container.submit_upload(source, file_name=file.name, parameters=urgent).id
+            made = self.container.submit_upload(
+                source, file_name=file.name, parameters=urgent, idempotency_key=idempotency_key
+            )
+        return made.id
 
     @contextmanager
     def at_work(self) -> Generator[None]:
@@ -81,12 +90,19 @@ class LocalTranscriptions:
             degraded_reasons=transcription.result.degraded_reasons if transcription.result else (),
         )
 
-    def export(self, transcription_id: UUID, format: str) -> str:
+    def export(self, transcription_id: UUID, format: str, options: formats.Options) -> bytes:
         with self.container.unit_of_work() as uow:
+            transcription = uow.transcriptions.get(transcription_id)
             transcript = uow.transcripts.get(transcription_id)
+            file_name = uow.audio.get(transcription.audio_id).file_name
+            corrections = uow.transcripts.revision(transcription_id)
         if transcript is None:
             raise NotFound(f"Transcription {transcription_id} has no transcript.")
-        return formats.write(transcript, format)
+        document = formats.Document.of(transcription, transcript, file_name=file_name, corrections=corrections)
+        return formats.write(document, format, options)
+
+    def retry(self, transcription_id: UUID) -> None:
+        self.container.retry(transcription_id, None)
 
     def cancel(self, transcription_id: UUID) -> None:
         try:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 REQUESTS_END_WITHIN_SECONDS = 3
 """What requests get to finish when the API stops; live streams would hold it open for good."""
+PONG_WITHIN_SECONDS = 120.0
+"""A live client that is held up has its pong behind audio that is not read yet."""
 HTTP_OK = 200
 
 Host = Annotated[str | None, typer.Option(help="Instead of HANSARD_HOST.", show_default=False)]
@@ -79,6 +81,7 @@ def api(
             log_config=None,
             access_log=False,  # the app's own line has the request's id and its duration
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_SECONDS,
+            ws_ping_timeout=PONG_WITHIN_SECONDS,
         )
         with suppress(KeyboardInterrupt):  # uvicorn has stopped in order by then
             uvicorn.Server(config).run(sockets=[listener])

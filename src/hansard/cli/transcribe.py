@@ -1,16 +1,23 @@
-"""`hansard transcribe`: recordings in, transcripts on the standard output and nothing else there."""
+"""`hansard transcribe`: recordings in, transcripts on the standard output and nothing else there, or in a directory."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from hansard.domain.errors import Failure, HansardError, InvalidAudio, InvalidRequest
+from hansard.cli import transcribe_options as options
+from hansard.cli.bars import progress_bars
+from hansard.cli.batch import Batch, Order, write_whole
+from hansard.cli.journal import Journal
+from hansard.cli.recordings import named, require_recording
+from hansard.domain.errors import Failure, HansardError, InvalidRequest
 from hansard.domain.transcription import AUTO, Parameters, Status
 
 if TYPE_CHECKING:
@@ -18,9 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from hansard.cli.transcriptions import Standing, Transcriptions
-
-Format = Literal["txt", "srt", "vtt", "json"]
-"""The keys of `hansard.formats.FORMATS`; Typer wants to know them when this is imported."""
+    from hansard.formats import Options
 
 LOOK_EVERY_SECONDS = 0.5
 INTERRUPTED = 130
@@ -28,37 +33,138 @@ INTERRUPTED = 130
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings, audio or video.")],
-    format: Annotated[Format, typer.Option(help="Kind of transcript.")] = "txt",
-    engine: Annotated[str, typer.Option(help="One that `hansard engines` lists.")] = AUTO,
-    model: Annotated[str | None, typer.Option(help="A model of that engine.", show_default=False)] = None,
-    language: Annotated[
-        str | None, typer.Option(help="Spoken in the recording, such as `en`. Default: detected.", show_default=False)
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option(help="Names and context that help the engine spell.", show_default=False)
-    ] = None,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Recordings, audio or video, or folders.")],
+    *,
+    format: options.Formats = None,
     server: Annotated[
         str | None,
         typer.Option(metavar="URL", help="Have a running service do it. Default: this process.", show_default=False),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="A file, or a directory, to write to. Default: standard output.", show_default=False),
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "--output",
+            metavar="PATH",
+            help="A directory for the transcripts, made where it is missing; for one recording it may be a file. The "
+            "same command again goes on where it was stopped. Default: standard output.",
+            show_default=False,
+        ),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write anew what is in the directory.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Recordings that are at work at once, into a directory.")] = 8,
+    engine: options.Engine = AUTO,
+    fallback: options.Fallback = None,
+    model: options.Model = None,
+    language: options.Language = None,
+    prompt: options.Prompt = None,
+    hotwords: options.Hotwords = None,
+    task: options.TaskOption = None,
+    temperature: options.Temperature = None,
+    diarize: options.Diarize = False,
+    min_speakers: options.MinSpeakers = None,
+    max_speakers: options.MaxSpeakers = None,
+    channels: options.ChannelsOption = None,
+    times: options.Times = None,
+    speakers: options.Speakers = None,
+    words: options.Words = None,
+    fit: options.Fit = None,
+    max_line_characters: options.MaxLineCharacters = None,
+    max_lines: options.MaxLines = None,
+    max_characters_per_second: options.MaxCharactersPerSecond = None,
+    min_cue_seconds: options.MinCueSeconds = None,
+    max_cue_seconds: options.MaxCueSeconds = None,
+    min_gap_seconds: options.MinGapSeconds = None,
 ) -> None:
-    """Transcribe recordings and print what was said."""
+    """Transcribe recordings and print what was said, or write it into a directory."""
+    formats = tuple(dict.fromkeys(str(kind) for kind in format or [options.Format.TXT]))
+    parameters = options.parameters_of(
+        {
+            "engine": engine,
+            "fallback": fallback,
+            "model": model,
+            "language": language,
+            "prompt": prompt,
+            "hotwords": hotwords,
+            "task": task,
+            "temperature": temperature,
+            "diarize": diarize,
+            "min_speakers": min_speakers,
+            "max_speakers": max_speakers,
+            "channels": channels,
+        }
+    )
+    manners = options.manners_of(
+        formats,
+        {
+            "times": times,
+            "speakers": speakers,
+            "words": words,
+            "fit": fit,
+            "max_line_characters": max_line_characters,
+            "max_lines": max_lines,
+            "max_characters_per_second": max_characters_per_second,
+            "min_cue_seconds": min_cue_seconds,
+            "max_cue_seconds": max_cue_seconds,
+            "min_gap_seconds": min_gap_seconds,
+        },
+    )
+    if out is not None and _is_directory(out, files, formats):
+        names = named(files)
+        orders = [Order(file, {each: Path(out, f"{name}.{each}") for each in formats}) for file, name in names.items()]
+        _into_directory(Path(out), orders, parameters, manners, server=server, overwrite=overwrite, jobs=jobs)
+    else:
+        _one_after_the_other(files, out, parameters, manners, server=server)
+
+
+def _into_directory(
+    directory: Path,
+    orders: Sequence[Order],
+    parameters: Parameters,
+    manners: "Mapping[str, Options]",
+    *,
+    server: str | None,
+    overwrite: bool,
+    jobs: int,
+) -> None:
     from rich.console import Console
 
-    for file in files:
-        _require_recording(file)
-    targets = _targets(files, output, format)
-    parameters = Parameters(engine=engine, model=model, language=language, prompt=prompt)
+    journal = Journal.of(directory)
     with _transcriptions(server) as transcriptions, transcriptions.at_work():
-        session = Session(transcriptions, Console(stderr=True), format)
+        batch = Batch(
+            transcriptions, journal, Console(stderr=True), parameters, manners, overwrite=overwrite, at_once=jobs
+        )
+        try:
+            batch.run(orders)
+        except KeyboardInterrupt:
+            batch.cancel()
+            raise typer.Exit(INTERRUPTED) from None
+        finally:
+            batch.summarise()
+    if batch.failed:
+        raise typer.Exit(1)
+
+
+def _one_after_the_other(
+    files: Sequence[Path],
+    out: str | None,
+    parameters: Parameters,
+    manners: "Mapping[str, Options]",
+    *,
+    server: str | None,
+) -> None:
+    """In the order of the recordings, to the standard output or a file."""
+    from rich.console import Console
+
+    kind = _one_format(manners, out)
+    for file in files:
+        require_recording(file)
+    target = Path(out) if out is not None else None
+    with _transcriptions(server) as transcriptions, transcriptions.at_work():
+        session = Session(transcriptions, Console(stderr=True), kind, manners[kind])
         try:
             session.submit(files, parameters)
-            session.follow(lambda file, text: _write(text, targets.get(file)))
+            session.follow(lambda _, transcript: _write(transcript, target))
         except KeyboardInterrupt:
             session.cancel()
             raise typer.Exit(INTERRUPTED) from None
@@ -76,57 +182,49 @@ def _transcriptions(server: str | None) -> "AbstractContextManager[Transcription
     return local_transcriptions()
 
 
-# ── Files in, files out ──────────────────────────────────────────────────────────────────────────────────
+# ── Where it goes ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _require_recording(file: Path) -> None:
-    """Raises `InvalidAudio` for what cannot be a recording, before anything is started."""
-    if file.is_dir():
-        raise InvalidAudio(f"{file} is a directory.", code="is_directory", help="Name the recordings in it.")
-    try:
-        with file.open("rb") as source:
-            empty = not source.read(1)
-    except FileNotFoundError as error:
-        raise InvalidAudio(f"There is no file {file}.", code="no_such_file") from error
-    except OSError as error:
-        raise InvalidAudio(f"{file} cannot be read: {error.strerror}.", code="unreadable_file") from error
-    if empty:
-        raise InvalidAudio(f"{file} is empty.", code="empty_file", help="Was it copied to its end?")
-
-
-def _targets(files: Sequence[Path], output: Path | None, format: str) -> Mapping[Path, Path]:
-    """Where each transcript goes; what is missing goes to the standard output. Raises `InvalidRequest`."""
-    if output is None:
-        return {}
-    if not output.is_dir():
-        if len(set(files)) > 1:
-            raise InvalidRequest(
-                f"--output {output} is one file for {len(files)} recordings.",
-                code="one_output_for_many",
-                help="Name a directory that exists: each recording gets a file there.",
-            )
-        if not output.parent.is_dir():
-            raise InvalidRequest(f"There is no directory {output.parent}.", code="no_such_directory")
-        return dict.fromkeys(files, output)
-    targets = {file: output / f"{file.stem}.{format}" for file in files}
-    if len(set(targets.values())) < len(targets):
+def _is_directory(out: str, files: Sequence[Path], formats: Sequence[str]) -> bool:
+    """Whether `out` means one. Raises `InvalidRequest` where it is a file, and there is more than fits in one."""
+    directory = Path(out).is_dir() or out.endswith(("/", os.sep))
+    if directory or (len(set(files)) == 1 and len(formats) == 1 and not files[0].is_dir()):
+        if not directory and not Path(out).parent.is_dir():
+            raise InvalidRequest(f"There is no directory {Path(out).parent}.", code="no_such_directory")
+        return directory
+    if Path(out).exists() or Path(out).suffix.removeprefix(".") in formats:
         raise InvalidRequest(
-            "Two recordings have the same name, and so would their transcripts.",
-            code="same_output_twice",
-            help="Transcribe them one at a time, each with an --output of its own.",
+            f"--out {out} is one file for several transcripts.",
+            code="one_output_for_many",
+            help="Name a directory: each transcript gets a file there.",
         )
-    return targets
+    return True
 
 
-def _write(text: str, target: Path | None) -> None:
+def _one_format(manners: "Mapping[str, Options]", out: str | None) -> str:
+    """Raises `InvalidRequest` for what has no place on the standard output."""
+    from hansard.formats import FORMATS
+
+    kind, *others = manners
+    if others:
+        raise InvalidRequest(
+            "Several formats need a directory.", code="no_output_directory", help="Name one with --out."
+        )
+    if out is None and not FORMATS[kind].is_text and sys.stdout.isatty():
+        raise InvalidRequest(
+            f"A {kind} file is nothing to read on a terminal.",
+            code="no_output_directory",
+            help="Name a file, or a directory, with --out.",
+        )
+    return kind
+
+
+def _write(transcript: bytes, target: Path | None) -> None:
     if target is None:
         # As bytes: the terminal's encoding is no reason to lose a letter, or the transcript.
-        typer.echo(text.encode(), nl=False)
-        return
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidRequest(f"{target} cannot be written: {error.strerror}.", code="output_not_written") from error
+        typer.echo(transcript, nl=False)
+    else:
+        write_whole(target, transcript)
 
 
 # ── From submission to the last word ─────────────────────────────────────────────────────────────────────
@@ -150,6 +248,7 @@ class Session:
     transcriptions: "Transcriptions"
     console: "Console"
     format: str
+    manner: "Options"
     sleep: Callable[[float], None] = time.sleep
     failed: bool = False
     _jobs: list[_Job] = field(default_factory=list[_Job])
@@ -165,7 +264,7 @@ class Session:
             else:
                 self._jobs.append(_Job(file, transcription_id))
 
-    def follow(self, deliver: Callable[[Path, str], None]) -> None:
+    def follow(self, deliver: Callable[[Path, bytes], None]) -> None:
         """Show how they come along; deliver each transcript, in the order of the files, as soon as it is there."""
         waiting = list(self._jobs)
         if not waiting:
@@ -197,13 +296,13 @@ class Session:
         bar, activity = bars[job.transcription_id], standing.activity or standing.status
         progress.update(bar, completed=standing.progress, activity=activity, refresh=True)
 
-    def _settle(self, job: _Job, deliver: Callable[[Path, str], None]) -> None:
+    def _settle(self, job: _Job, deliver: Callable[[Path, bytes], None]) -> None:
         standing = job.standing
         if standing is None or standing.status is not Status.COMPLETED:
             failure = standing.failure if standing else None
             self._tell_failure(job.file, failure)
             return
-        deliver(job.file, self.transcriptions.export(job.transcription_id, self.format))
+        deliver(job.file, self.transcriptions.export(job.transcription_id, self.format, self.manner))
         for reason in standing.degraded_reasons:
             self._tell(f"{job.file.name}: second best: {reason}")
 
@@ -216,31 +315,10 @@ class Session:
 
     @contextmanager
     def _bars(self) -> "Generator[tuple[Progress, Mapping[UUID, TaskID]]]":
-        from rich.markup import escape
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[activity]}", style="dim", markup=False),
-            console=self.console,
-            transient=True,
-            auto_refresh=False,  # there is something new only after a look
-            disable=not self.console.is_terminal,
-            # The transcript belongs on the standard output, not in the bar's console.
-            redirect_stdout=False,
-            redirect_stderr=False,
-            # The speed is that of all the time so far: progress comes in leaps, a passage at a time.
-            speed_estimate_period=24 * 3600,
-        ) as progress:
+        with progress_bars(self.console) as progress:
             yield (
                 progress,
-                {
-                    job.transcription_id: progress.add_task(escape(job.file.name), total=1.0, activity="")
-                    for job in self._jobs
-                },
+                {job.transcription_id: progress.add_task(job.file.name, total=1.0, activity="") for job in self._jobs},
             )
 
     def _tell(self, text: str) -> None:

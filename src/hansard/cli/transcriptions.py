@@ -6,14 +6,18 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 
 import httpx
 
 from hansard.domain.errors import Category, Failure, HansardError
 from hansard.domain.transcription import Parameters, Status
+
+if TYPE_CHECKING:
+    from hansard.formats import Options
 
 _PATIENCE = httpx.Timeout(10, write=60, read=300)
 """In seconds. Long for reading: an upload is answered when all of it is stored."""
@@ -35,7 +39,12 @@ class Standing:
 class Transcriptions(Protocol):
     """What the command asks of whoever does the work. Everything raises `HansardError`."""
 
-    def submit(self, file: Path, parameters: Parameters) -> UUID: ...
+    @property
+    def place(self) -> str:
+        """Tells one from another: ids are known to that one only. No secret can be read from it."""
+        ...
+
+    def submit(self, file: Path, parameters: Parameters, *, idempotency_key: str | None = None) -> UUID: ...
 
     def at_work(self) -> AbstractContextManager[None]:
         """What is submitted inside this is worked on, until it is left."""
@@ -43,7 +52,11 @@ class Transcriptions(Protocol):
 
     def standing(self, transcription_id: UUID) -> Standing: ...
 
-    def export(self, transcription_id: UUID, format: str) -> str: ...
+    def export(self, transcription_id: UUID, format: str, options: "Options") -> bytes: ...
+
+    def retry(self, transcription_id: UUID) -> None:
+        """Ask again for what failed or was cancelled; what was recognised is not done again."""
+        ...
 
     def cancel(self, transcription_id: UUID) -> None:
         """Cancelling what has ended is no error."""
@@ -56,16 +69,16 @@ class RemoteTranscriptions:
 
     client: httpx.Client
 
-    def submit(self, file: Path, parameters: Parameters) -> UUID:
-        fields = {
-            "engine": parameters.engine,
-            "model": parameters.model,
-            "language": parameters.language,
-            "prompt": parameters.prompt,
-        }
-        given = {name: value for name, value in fields.items() if value is not None}
+    @property
+    def place(self) -> str:
+        # There may be a password in it.
+        return sha256(str(self.client.base_url).encode()).hexdigest()
+
+    def submit(self, file: Path, parameters: Parameters, *, idempotency_key: str | None = None) -> UUID:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         with file.open("rb") as source:
-            answer = self._ask("POST", "/transcriptions", files={"file": (file.name, source)}, data=given)
+            recording = {"file": (file.name, source)}
+            answer = self._ask("POST", "/transcriptions", files=recording, data=_given(parameters), headers=headers)
         return UUID(_json(answer)["id"])
 
     def at_work(self) -> AbstractContextManager[None]:
@@ -81,9 +94,14 @@ class RemoteTranscriptions:
             degraded_reasons=tuple(body["degraded_reasons"]),
         )
 
-    def export(self, transcription_id: UUID, format: str) -> str:
-        path = f"/transcriptions/{transcription_id}/export"
-        return self._ask("GET", path, params={"format": format}).content.decode()
+    def export(self, transcription_id: UUID, format: str, options: "Options") -> bytes:
+        given = {name: getattr(options, name) for name in options.given}
+        return self._ask(
+            "GET", f"/transcriptions/{transcription_id}/export", params={"format": format, **given}
+        ).content
+
+    def retry(self, transcription_id: UUID) -> None:
+        self._ask("POST", f"/transcriptions/{transcription_id}/retry")
 
     def cancel(self, transcription_id: UUID) -> None:
         self._ask("POST", f"/transcriptions/{transcription_id}/cancel", accept=_GONE_ELSEWHERE)
@@ -113,6 +131,30 @@ def remote_transcriptions(server: str) -> Generator[RemoteTranscriptions]:
         raise HansardError(f"{server} is not a URL: {error}.", code="invalid_server") from error
     with client:
         yield RemoteTranscriptions(client)
+
+
+def _given(parameters: Parameters) -> dict[str, str]:
+    """The fields of a form that say the same; what was not asked for is left to the service."""
+    defaults = Parameters()
+    given = {
+        "engine": parameters.engine,
+        "fallback": parameters.fallback,
+        "model": parameters.model,
+        "language": parameters.language,
+        "prompt": parameters.prompt,
+        "hotwords": parameters.hotwords,
+        "task": parameters.task,
+        "temperature": parameters.temperature,
+        "diarize": parameters.diarize,
+        "min_speakers": parameters.min_speakers,
+        "max_speakers": parameters.max_speakers,
+        "channels": parameters.channels,
+    }
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in given.items()
+        if value != getattr(defaults, name)
+    }
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
