@@ -51,6 +51,7 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
         pool_size=5,
         max_overflow=MOST_CONNECTIONS - 5,
         json_serializer=_to_json,
+        hide_parameters=True,  # an error's message ends in the log, and they hold what people said
     )
     event.listen(engine, "do_connect", _patiently(revive))
     event.listen(engine, "handle_error", _translate)

@@ -1,9 +1,10 @@
 """The repositories of one unit of work, on its connection."""
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -25,17 +26,21 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hansard.application.ports import EventT, IdempotencyKey, Page
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
-from hansard.domain.errors import InvalidRequest, NotFound
+from hansard.domain.diarization import Turn
+from hansard.domain.errors import InvalidRequest, NotFound, RevisionMismatch
 from hansard.domain.events import Event
+from hansard.domain.revision import Hunk, Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Status, Transcription
-from hansard.persistence import event_mapping, mapping, tables
+from hansard.persistence import event_mapping, mapping, search_index, tables
+from hansard.persistence.notifications import CHANNEL
 
 T = TypeVar("T")
 
@@ -92,15 +97,18 @@ class SqlTranscriptionRepository:
         return mapping.transcription_from_row(row)
 
     def save(self, transcription: Transcription) -> None:
-        statement = update(tables.transcriptions).where(tables.transcriptions.c.id == transcription.id)
-        saved = self.connection.execute(statement, mapping.transcription_to_row(transcription))
-        if saved.rowcount == 0:
+        table = tables.transcriptions
+        statement = update(table).where(table.c.id == transcription.id)
+        row = mapping.transcription_to_row(transcription)
+        # Told in the statement that writes it: what is not committed is not told either.
+        saved = self.connection.execute(statement.values(row).returning(_told(transcription, transcription.status)))
+        if saved.one_or_none() is None:
             raise _no_transcription(transcription.id)
         self._log_events(transcription)
 
     def delete(self, transcription: Transcription) -> None:
         table = tables.transcriptions
-        self.connection.execute(delete(table).where(table.c.id == transcription.id))
+        self.connection.execute(delete(table).where(table.c.id == transcription.id).returning(_told(transcription)))
         self._log_events(transcription)
 
     def page(
@@ -165,6 +173,11 @@ class SqlTranscriptionRepository:
             self.events.append(event)
 
 
+def _told(transcription: Transcription, status: Status | None = None) -> ColumnElement[Any]:
+    """Notifies those who watch it; without a status: it is gone."""
+    return func.pg_notify(CHANNEL, f"{transcription.id} {status or ''}".rstrip())
+
+
 @dataclass(frozen=True, slots=True)
 class SqlTranscriptRepository:
     connection: Connection
@@ -188,16 +201,74 @@ class SqlTranscriptRepository:
         )
         return tuple(mapping.passage_from_row(row) for row in self.connection.execute(query).mappings())
 
+    def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
+        self._put(tables.turns, mapping.turns_to_row(transcription_id, turns))
+
+    def turns(self, transcription_id: UUID) -> tuple[Turn, ...] | None:
+        row = self._one(tables.turns, transcription_id)
+        return None if row is None else mapping.turns_from_row(row)
+
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
-        self._put(tables.transcripts, mapping.transcript_to_row(transcription_id, transcript))
-        self.clear(transcription_id)
+        self._put(tables.transcripts, mapping.transcript_to_row(transcription_id, transcript, revision=0))
+        self.connection.execute(delete(tables.revisions).where(tables.revisions.c.transcription_id == transcription_id))
+        search_index.index(self.connection, transcription_id, transcript)
+        self._remove(tables.passages, transcription_id)
 
     def get(self, transcription_id: UUID) -> Transcript | None:
         row = self._one(tables.transcripts, transcription_id)
         return None if row is None else mapping.transcript_from_row(row)
 
+    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+        table = tables.transcripts
+        was_current = and_(table.c.transcription_id == transcription_id, table.c.revision == revision.number - 1)
+        if len(revision.hunks) == 1:
+            # Changed in one place: the rest, which may be megabytes, need not travel.
+            row = mapping.transcript_to_row(transcription_id, replace(transcript, segments=()), revision.number)
+            segments = _with_hunk(table.c.segments, revision.hunks[0])
+            row = {**row, "text": mapping.storable(transcript.text), "segments": segments}
+        else:
+            row = mapping.transcript_to_row(transcription_id, transcript, revision.number)
+        if self.connection.execute(update(table).where(was_current).values(row)).rowcount == 0:
+            raise RevisionMismatch(
+                "The transcript was edited meanwhile.",
+                help="Fetch it again, with its ETag, and make the change to what is there now.",
+            )
+        self.connection.execute(insert(tables.revisions), mapping.revision_to_row(transcription_id, revision))
+        search_index.index_changes(self.connection, transcription_id, transcript, revision.hunks)
+
+    def revision(self, transcription_id: UUID) -> int:
+        query = select(tables.transcripts.c.revision).where(tables.transcripts.c.transcription_id == transcription_id)
+        return self.connection.execute(query).scalar_one_or_none() or 0
+
+    def current(self, transcription_id: UUID) -> Revised | None:
+        row = self._one(tables.transcripts, transcription_id)
+        return None if row is None else Revised(mapping.transcript_from_row(row), row["revision"])
+
+    def revisions(self, transcription_id: UUID, *, after: int = 0) -> tuple[Revision, ...]:
+        table = tables.revisions
+        is_wanted = and_(table.c.transcription_id == transcription_id, table.c.number > after)
+        query = select(table).where(is_wanted).order_by(table.c.number)
+        return tuple(mapping.revision_from_row(row) for row in self.connection.execute(query).mappings())
+
+    def history(self, transcription_id: UUID, *, limit: int, cursor: str | None = None) -> Page[RevisionNote]:
+        # Without the hunks, which may hold the whole transcript several times over.
+        table = tables.revisions
+        columns = (table.c.number, table.c.made_at, table.c.author, table.c.change, table.c.summary)
+        query = select(*columns).where(table.c.transcription_id == transcription_id)
+        if cursor is not None:
+            query = query.where(table.c.number < _revision_number(cursor))
+        query = query.order_by(table.c.number.desc()).limit(limit + 1)
+        rows = self.connection.execute(query).mappings().all()
+        return Page(
+            items=tuple(mapping.revision_note_from_row(row) for row in rows[:limit]),
+            next_cursor=str(rows[limit - 1]["number"]) if len(rows) > limit else None,
+        )
+
     def clear(self, transcription_id: UUID) -> None:
-        table = tables.passages
+        for table in (tables.passages, tables.turns, tables.speech):
+            self._remove(table, transcription_id)
+
+    def _remove(self, table: Table, transcription_id: UUID) -> None:
         self.connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
 
     def _one(self, table: Table, transcription_id: UUID) -> RowMapping | None:
@@ -262,6 +333,17 @@ class SqlIdempotencyRepository:
     def forget_before(self, moment: datetime) -> int:
         table = tables.idempotency_keys
         return self.connection.execute(delete(table).where(table.c.made_at < moment)).rowcount
+
+
+def _with_hunk(segments: ColumnElement[Any], hunk: Hunk) -> ColumnElement[Any]:
+    """The JSON array with the hunk done to it. An index behind its end gives nothing (jsonpath's lax mode)."""
+
+    def part(bounds: str) -> ColumnElement[Any]:
+        return func.jsonb_path_query_array(segments, literal(f"$[{bounds}]").cast(JSONPATH), type_=tables.JSON)
+
+    inserted = literal([mapping.segment_to_json(segment) for segment in hunk.inserted], tables.JSON)
+    with_rest = inserted.op("||")(part(f"{hunk.at + len(hunk.removed)} to last"))
+    return part(f"0 to {hunk.at - 1}").op("||")(with_rest) if hunk.at else with_rest
 
 
 def _is_key(key: IdempotencyKey) -> ColumnElement[bool]:
@@ -337,11 +419,21 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
         data = urlsafe_b64decode(cursor.encode("ascii"))
         return _EPOCH + int.from_bytes(data[:8], signed=True) * _MICROSECOND, UUID(bytes=data[8:])
     except (ValueError, OverflowError, binascii.Error) as error:
-        raise InvalidRequest(
-            "That cursor is not one of ours.",
-            code="invalid_cursor",
-            help="Use the next_cursor of the page before, as it is; leave it out for the first page.",
-        ) from error
+        raise _invalid_cursor() from error
+
+
+def _revision_number(cursor: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", cursor):
+        raise _invalid_cursor()
+    return int(cursor)
+
+
+def _invalid_cursor() -> InvalidRequest:
+    return InvalidRequest(
+        "That cursor is not one of ours.",
+        code="invalid_cursor",
+        help="Use the next_cursor of the page before, as it is; leave it out for the first page.",
+    )
 
 
 def _no_transcription(transcription_id: UUID) -> NotFound:

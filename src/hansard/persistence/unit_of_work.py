@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from loguru import logger
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from hansard.application.ports import JobQueue
 from hansard.domain.events import Event
@@ -17,6 +17,9 @@ from hansard.persistence.repositories import (
     SqlTranscriptionRepository,
     SqlTranscriptRepository,
 )
+from hansard.persistence.search import SqlSearchIndex
+
+_NOT_WAITING_FOR_THE_DISK = text("SET LOCAL synchronous_commit TO off")
 
 
 class SqlUnitOfWork:
@@ -28,6 +31,7 @@ class SqlUnitOfWork:
     audio: SqlAudioRepository
     transcriptions: SqlTranscriptionRepository
     transcripts: SqlTranscriptRepository
+    search: SqlSearchIndex
     circuits: SqlCircuitRepository
     idempotency: SqlIdempotencyRepository
     events: SqlEventLog
@@ -49,6 +53,7 @@ class SqlUnitOfWork:
         self.events = SqlEventLog(self._connection)
         self.transcriptions = SqlTranscriptionRepository(self._connection, self.events)
         self.transcripts = SqlTranscriptRepository(self._connection)
+        self.search = SqlSearchIndex(self._connection)
         self.circuits = SqlCircuitRepository(self._connection, self.events)
         self.idempotency = SqlIdempotencyRepository(self._connection)
         self.jobs = self._job_queue(self._connection)
@@ -63,6 +68,10 @@ class SqlUnitOfWork:
         self._connection.commit()
         for event in self.events.pull_written():
             self._tell_of(event)
+
+    def checkpoint(self) -> None:
+        self._connection.execute(_NOT_WAITING_FOR_THE_DISK)
+        self.commit()
 
     def _tell_of(self, event: Event) -> None:
         """What is committed is done, whatever becomes of the news of it."""
