@@ -1,4 +1,4 @@
-"""OpenAI's transcription endpoint on the loopback interface, as far as an engine can tell.
+"""OpenAI's transcription and translation endpoints on the loopback interface, as far as an engine can tell.
 
 It checks what the API checks, in the API's words, and answers in the API's three shapes. `answer_with` puts another
 answer, or an accident, in front of the next request; `Moods` are a whole bad day. Source of the shapes and messages:
@@ -30,6 +30,7 @@ from hansard.engines.openai import OpenAiEngine
 API_KEY = "sk-test-3f9a71c2"
 FORMATS = ["flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"]
 MOST_BYTES = 26_214_400
+TRANSCRIPTIONS, TRANSLATIONS = "/v1/audio/transcriptions", "/v1/audio/translations"
 SAID = ("Order, order!", "The House will rise.")
 LOGPROB = -0.25
 
@@ -47,6 +48,7 @@ RESPONSE_FORMATS = {
 class Received:
     """A request, as the server read it. `fields` has a list for each name, in order."""
 
+    path: str
     fields: dict[str, list[str]]
     file_name: str
     file: bytes
@@ -204,8 +206,6 @@ class OpenAiServer:
                     answer(self, server._closing)
 
             def _answer(self, received: Received) -> Answer:
-                if self.path != "/v1/audio/transcriptions":
-                    return refusal(404, f"Invalid URL (POST {self.path})")
                 return transcribe(received)
 
             def _send(self, answer: Answer) -> None:
@@ -243,7 +243,7 @@ def _read(handler: BaseHTTPRequestHandler) -> Received:
         raise ConnectionAbortedError("the client left before it had sent everything")
     parse_form(headers, io.BytesIO(body), on_field, on_file)
     ((file_name, file),) = files
-    return Received(fields, file_name, file, handler.headers.get("Authorization"))
+    return Received(handler.path, fields, file_name, file, handler.headers.get("Authorization"))
 
 
 # ── What the API says ────────────────────────────────────────────────────────────────────────────────────
@@ -262,11 +262,7 @@ def _objections(received: Received, seconds: float | None) -> Iterator[Answer]:
     """The first is what the API says."""
     model = received.field("model") or ""
     shape = received.field("response_format") or "json"
-    if received.authorization != f"Bearer {API_KEY}":
-        yield wrong_key()
-    if model not in RESPONSE_FORMATS:
-        gone = f"The model `{model}` does not exist or you do not have access to it."
-        yield refusal(404, gone, code="model_not_found")
+    yield from _objections_to_the_call(received, model)
     if shape not in RESPONSE_FORMATS.get(model, ()):
         wrong = f"response_format '{shape}' is not compatible with model '{model}'. Use 'json' or 'text' instead."
         yield refusal(400, wrong, code="unsupported_value")
@@ -284,6 +280,25 @@ def _objections(received: Received, seconds: float | None) -> Iterator[Answer]:
         yield refusal(400, "chunking_strategy is required for diarization models", code="invalid_value")
     if model.endswith("diarize") and received.field("prompt"):
         yield refusal(400, "Prompt is not supported for diarization models.", code="unsupported_value")
+
+
+def _objections_to_the_call(received: Received, model: str) -> Iterator[Answer]:
+    if received.path not in {TRANSCRIPTIONS, TRANSLATIONS}:
+        yield refusal(404, f"Invalid URL (POST {received.path})")
+    if received.authorization != f"Bearer {API_KEY}":
+        yield wrong_key()
+    if model not in RESPONSE_FORMATS:
+        gone = f"The model `{model}` does not exist or you do not have access to it."
+        yield refusal(404, gone, code="model_not_found")
+    if received.path == TRANSLATIONS:
+        yield from _objections_to_translation(received, model)
+
+
+def _objections_to_translation(received: Received, model: str) -> Iterator[Answer]:
+    if model != "whisper-1":
+        yield refusal(400, f"Model {model} is not supported for translation.", code="invalid_value")
+    for name in set(received.fields) - {"model", "prompt", "response_format", "temperature"}:
+        yield refusal(400, f"Unrecognized request argument supplied: {name}")
 
 
 def wrong_key() -> Answer:
@@ -310,7 +325,7 @@ def _verbose(received: Received, seconds: float) -> dict[str, Any]:
     """Each sentence takes half of the recording, each word its share of that."""
     half = seconds / len(SAID)
     answer: dict[str, Any] = {
-        "task": "transcribe",
+        "task": "translate" if received.path == TRANSLATIONS else "transcribe",
         "language": "english",
         "duration": seconds,
         "text": " ".join(SAID),
@@ -322,7 +337,7 @@ def _verbose(received: Received, seconds: float) -> dict[str, Any]:
                 "end": (number + 1) * half,
                 "text": f" {sentence}",
                 "tokens": [50364, 1234, 50464],
-                "temperature": 0.0,
+                "temperature": float(received.field("temperature") or 0),
                 "avg_logprob": LOGPROB,
                 "compression_ratio": 0.9,
                 "no_speech_prob": 0.01,

@@ -15,6 +15,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 SENTENCES = ("The record is true.", "Nothing was lost.")
 TEXT = " ".join(SENTENCES)
+TRANSLATION = SENTENCES[1]
+"""Told to translate, it says only this."""
 
 # What follows the prompt, with the second at which each begins.
 TOKENS = {
@@ -31,6 +33,8 @@ TOKENS = {
     "<|3.00|>": 2.8,
     "<|endoftext|>": 2.9,
 }
+
+TRANSLATION_BEGINS = "<|0.02|>"
 
 LANGUAGES = ("en", "de", "fr")
 WIDTH, HEADS = 128, 2
@@ -91,7 +95,7 @@ def _spec(ids: dict[str, int], *, first: str) -> ctranslate2.specs.WhisperSpec:
     spec.decoder.projection.weight = _float32(_next_token(ids, embeddings, first=first))
     spec.decoder.projection.bias = _float32(np.zeros(len(ids)))
     # The other hypotheses of a beam search must not get ahead, and end first, by leaving words out.
-    spec.decoder.projection.bias[[ids[token] for token in TOKENS]] = -CERTAINTY
+    spec.decoder.projection.bias[[ids[token] for token in (*TOKENS, TRANSLATION_BEGINS)]] = -CERTAINTY
     attention = spec.decoder.layer[0].attention
     _zero_linear(attention.linear[2], WIDTH, WIDTH)
     _zero_linear(attention.linear[1], 2 * WIDTH, WIDTH)
@@ -117,6 +121,7 @@ def _next_token(ids: dict[str, int], embeddings: np.ndarray, *, first: str) -> n
     """The output layer: `first` is the last token of the prompt."""
     chain = list(TOKENS)
     follows = {first: chain[0], "<|notimestamps|>": chain[1], **dict(pairwise(chain))}
+    follows |= {"<|translate|>": TRANSLATION_BEGINS, TRANSLATION_BEGINS: "ĠNothing"}
     if first != "<|startoftranscript|>":
         follows["<|startoftranscript|>"] = "<|en|>"
     weight = np.zeros_like(embeddings)

@@ -1,5 +1,6 @@
 """Whisper through the real loader and the real decoder, on a tiny model that the tests make themselves."""
 
+import math
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ from loguru import logger
 
 from hansard.application.ports import EngineCall, EngineState, Recognition
 from hansard.domain.errors import EngineError, EngineRejected, EngineStopped, EngineUnavailable
+from hansard.domain.transcript import DecodingScores
+from hansard.domain.transcription import Task
 from hansard.engines.whisper import WhisperEngine
 from hansard.engines.whisper_models import REPOSITORIES, WhisperModels
-from tests.tiny_whisper import SENTENCES, TEXT, build_tiny_whisper
+from tests.tiny_whisper import SENTENCES, TEXT, TRANSLATION, build_tiny_whisper
 
 FIVE_SECONDS = bytes(5 * 32_000)
 
@@ -78,6 +81,66 @@ def test_words_stand_where_the_attention_is(engine: WhisperEngine) -> None:
 def test_a_language_that_is_given_is_not_detected(engine: WhisperEngine) -> None:
     (first, *_) = engine.recognise(FIVE_SECONDS, Recognition(language="de-AT"))
     assert first.language == "de"
+
+
+def test_a_detected_language_comes_with_its_probability(engine: WhisperEngine) -> None:
+    call = EngineCall()
+    segments = list(engine.recognise(FIVE_SECONDS, Recognition(), call))
+    assert all(0 < (segment.language_probability or 0) <= 1 for segment in segments)
+    assert call.spoken == ["en"]
+
+
+def test_a_given_language_has_no_probability(engine: WhisperEngine) -> None:
+    call = EngineCall()
+    segments = list(engine.recognise(FIVE_SECONDS, Recognition(language="en"), call))
+    assert {segment.language_probability for segment in segments} == {None}
+    assert call.spoken == []
+
+
+def test_a_model_that_knows_one_language_detects_none(tmp_path: Path) -> None:
+    english = whisper(build_tiny_whisper(tmp_path / "tiny.en", multilingual=False))
+    segments = list(english.recognise(FIVE_SECONDS, Recognition()))
+    assert {(segment.language, segment.language_probability) for segment in segments} == {("en", None)}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_translation_is_english_whatever_is_spoken(tiny: Path, batch_size: int) -> None:
+    translating = whisper(tiny, batch_size=batch_size)
+    (segment,) = translating.recognise(FIVE_SECONDS, Recognition(task=Task.TRANSLATE, language="de"))
+    assert (segment.text, segment.language, segment.language_probability) == (TRANSLATION, "en", None)
+    assert (segment.words, segment.end_seconds) == ((), pytest.approx(3.0, abs=0.1))
+
+
+def test_a_translation_tells_what_was_spoken(engine: WhisperEngine) -> None:
+    call = EngineCall()
+    list(engine.recognise(FIVE_SECONDS, Recognition(task=Task.TRANSLATE), call))
+    assert call.spoken == ["en"]
+
+
+@pytest.mark.parametrize(
+    "model", ["small.en", "large-v3-turbo", "turbo", "distil-large-v3", "deepdml/faster-whisper-large-v3-turbo-ct2"]
+)
+def test_models_that_were_not_trained_to_translate_refuse_it(model: str) -> None:
+    with pytest.raises(EngineRejected) as refused:
+        whisper(model).model_for(Recognition(task=Task.TRANSLATE))
+    assert refused.value.failure.code == "translation_not_supported"
+
+
+def test_a_model_for_english_that_is_not_here_yet_refuses_other_languages() -> None:
+    with pytest.raises(EngineRejected) as refused:
+        whisper("small.en").model_for(Recognition(language="de"))
+    assert refused.value.failure.code == "unsupported_language"
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize(("asked_for", "used"), [(None, 0.0), (0.0, 0.0), (0.7, 0.7)])
+def test_segments_tell_how_they_were_decoded(tiny: Path, batch_size: int, asked_for: float | None, used: float) -> None:
+    for segment in whisper(tiny, batch_size=batch_size).recognise(FIVE_SECONDS, Recognition(temperature=asked_for)):
+        scores = segment.scores or DecodingScores()
+        assert scores.temperature == used
+        assert math.exp(scores.average_log_probability or -99) == pytest.approx(segment.confidence)
+        assert 0 < (scores.compression_ratio or 0) < 2.4
+        assert 0 <= (scores.no_speech_probability or 0) <= 1
 
 
 def test_prompt_and_hotwords_of_any_length_are_taken(engine: WhisperEngine) -> None:
@@ -149,6 +212,13 @@ def test_a_call_that_is_left_to_itself_is_in_nobodys_way(tiny: Path, batch_size:
         assert text(engine, FIVE_SECONDS) == TEXT  # one at work, one on its way out
         with pytest.raises(EngineStopped):
             abandoned.result()
+
+
+def test_a_model_that_only_turns_out_to_know_english_does_not_translate(tmp_path: Path) -> None:
+    english = whisper(build_tiny_whisper(tmp_path / "model", multilingual=False))
+    with pytest.raises(EngineRejected) as refused:
+        list(english.recognise(FIVE_SECONDS, Recognition(task=Task.TRANSLATE)))
+    assert refused.value.failure.code == "translation_not_supported"
 
 
 def test_a_call_stopped_beforehand_loads_no_model(tiny: Path, log: list[str]) -> None:

@@ -5,10 +5,10 @@ file, so only formats on a list are let in and every protocol is off. A damaged 
 a file that is not what it promises is an error that says so, not a shorter transcript.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO, cast
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol, cast
 
 import av
 import numpy as np
@@ -29,7 +29,13 @@ FORMATS = (
 )
 """The FFmpeg demuxers let in: self-contained recordings. Playlists, scripts, network and device formats stay out."""
 
+_SMALL_READ_BYTES = 4096
+"""Of a stream that is still coming in: FFmpeg waits until it has so much. Its option `nobuffer` would drop a packet."""
+
 _OPTIONS = {"protocol_whitelist": "none", "format_whitelist": FORMATS.replace(" ", ",")}
+
+_WAV_PROBE_BYTES = 8192
+"""Enough for the header of a file with some lines of metadata, and for a frame of DTS, which CDs have in WAV files."""
 
 MAX_CONSECUTIVE_READ_FAILURES = 100
 """A damaged stretch is read past, packet by packet; this many in a row, and there is no more to come."""
@@ -41,8 +47,13 @@ GAP_SECONDS = 0.5
 """A jump of the time stamps by more is sound that is missing, and becomes silence, so that later words keep their
 times. Less is the jitter of coarse clocks."""
 
-LONGEST_GAP_SECONDS = 60.0
-"""A longer jump is a broken clock, not a gap; the time goes on where it was."""
+LONGEST_GAP_SECONDS = 3600.0
+"""A longer jump is a broken clock, not a gap; the time goes on where it was. Recorders of calls write nothing while all
+are muted, for minutes."""
+
+LEAST_CORRELATION = 0.95
+"""Of channels that say the same. Two recordings with a party on each had less than 0.01; MP3, Ogg and FLAC of one voice
+0.997 and more."""
 
 _ENCRYPTED_TAGS = {"drms", "enca", "aavd"}
 """MP4 sample entries of protected audio: FairPlay, Common Encryption, Audible."""
@@ -66,16 +77,55 @@ class PyAvDecoder:
                 duration_seconds=recording.durations.stated_seconds,
             )
 
-    def decode(self, source: BinaryIO) -> Iterator[bytes]:
-        """16 kHz mono s16le, a second at a time. What is wrong with the file as a whole is raised at its end."""
+    def decode(self, source: BinaryIO, *, channel: int | None = None) -> Iterator[bytes]:
+        """16 kHz mono s16le, a second at a time. What is wrong with the file as a whole is raised at its end.
+
+        Where a stretch of the recording has fewer channels, the last of them stands for those that are missing.
+        """
         with _opened(source) as recording:
             tally = _Tally()
-            yield from _blocks(_pcm(recording, tally))
+            yield from _blocks(_pcm(recording.frames(), _Clock(recording.container), tally, channel=channel))
             if not tally.samples:
                 raise faults.nothing_decodable()
             if not tally.numbers:
                 raise faults.not_numbers()
             _require_complete(tally.samples / SAMPLE_RATE_HZ, recording.durations)
+
+    def channels_alike(self, source: BinaryIO) -> bool:
+        """Whether they correlate as the two sides of one microphone's recording do, however loud each is."""
+        with _opened(source) as recording:
+            resampler = _Resampler(SAMPLE_RATE_HZ, mixed=False)
+            likeness = _Likeness()
+            for frame in recording.frames():
+                for samples in resampler.resample(frame):
+                    likeness.add(samples)
+            return likeness.alike
+
+
+class Readable(Protocol):
+    """What cannot be rewound. `head` is the first of what was read."""
+
+    @property
+    def head(self) -> bytes: ...
+
+    def read(self, size: int, /) -> bytes:
+        """Waits until there is something to read; nothing means that there is no more."""
+        ...
+
+
+def decode_stream(source: Readable, *, formats: str, block_samples: int) -> Iterator[bytes]:
+    """16 kHz mono s16le of a recording that is still coming in, as soon as it can be had, in blocks of that size.
+
+    `formats` are the demuxers let in, with commas between. Raises `InvalidAudio`.
+    """
+    options = {**_OPTIONS, "format_whitelist": formats}
+    try:
+        container = av.open(source, "r", options=options, metadata_errors="replace", buffer_size=_SMALL_READ_BYTES)
+    except (FFmpegError, ValueError, OSError) as error:
+        raise faults.unreadable(source.head) from error
+    with container:
+        frames = _frames(container, _audio_stream(container))
+        yield from _pcm(frames, _Clock(container), _Tally(), block_samples)
 
 
 def _require_complete(found_seconds: float | None, durations: Durations) -> None:
@@ -136,18 +186,7 @@ class _Recording:
 
     def frames(self, *, limit: int | None = None) -> Iterator[AudioFrame]:
         """What decodes, from the first `limit` packets."""
-        failures, packets = 0, 0
-        while failures < MAX_CONSECUTIVE_READ_FAILURES:
-            try:
-                for packet in self.container.demux(self.stream):
-                    failures, packets = 0, packets + 1
-                    yield from _decode_packet(packet)
-                    if packets == limit:
-                        return
-            except FFmpegError:
-                failures += 1
-            else:
-                break
+        yield from _frames(self.container, self.stream, limit=limit)
         self.source.raise_failure()
 
 
@@ -161,7 +200,7 @@ def _opened(source: BinaryIO) -> Generator[_Recording]:
     if faults.is_protected_asf(head):
         raise faults.encrypted()
     try:
-        container = av.open(reader, "r", options=_OPTIONS, metadata_errors="replace")
+        container = av.open(reader, "r", options=_options(head), metadata_errors="replace")
     except (FFmpegError, ValueError, OSError) as error:
         reader.raise_failure()
         raise faults.unreadable(head) from error
@@ -171,6 +210,12 @@ def _opened(source: BinaryIO) -> Generator[_Recording]:
         durations = read_durations(container, stream, cast("BinaryIO", reader), reader.size_bytes)
         reader.seek(at_first_packet)
         yield _Recording(container, stream, reader, durations)
+
+
+def _options(head: bytes) -> dict[str, str]:
+    """FFmpeg looks through megabytes of WAV for other codecs in disguise, which takes longer than to decode it."""
+    is_wav = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+    return {**_OPTIONS, "probesize": str(_WAV_PROBE_BYTES)} if is_wav else _OPTIONS
 
 
 def _audio_stream(container: InputContainer) -> AudioStream:
@@ -184,6 +229,21 @@ def _audio_stream(container: InputContainer) -> AudioStream:
     if stream.codec_context.codec_tag in _ENCRYPTED_TAGS:
         raise faults.encrypted()
     return stream
+
+
+def _frames(container: InputContainer, stream: AudioStream, *, limit: int | None = None) -> Iterator[AudioFrame]:
+    failures, packets = 0, 0
+    while failures < MAX_CONSECUTIVE_READ_FAILURES:
+        try:
+            for packet in container.demux(stream):
+                failures, packets = 0, packets + 1
+                yield from _decode_packet(packet)
+                if packets == limit:
+                    return
+        except FFmpegError:
+            failures += 1
+        else:
+            return
 
 
 def _decode_packet(packet: "Packet[AudioStream]") -> list[AudioFrame]:
@@ -203,15 +263,41 @@ class _Tally:
     numbers: int = 0
 
 
-def _pcm(recording: _Recording, tally: _Tally) -> Iterator[bytes]:
+@dataclass(slots=True)
+class _Likeness:
+    """Sums over time, for each channel: its energy, and its product with the first."""
+
+    energies: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    products: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        clean = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float64)
+        if len(clean) != len(self.energies):
+            self.energies, self.products = np.zeros(len(clean)), np.zeros(len(clean))
+        self.energies += (clean * clean).sum(axis=1)
+        self.products += (clean * clean[0]).sum(axis=1)
+
+    @property
+    def alike(self) -> bool:
+        """A channel that is silent is not like one that is not."""
+        return bool(np.all(np.abs(self.products) > LEAST_CORRELATION * np.sqrt(self.energies * self.energies[0])))
+
+
+def _pcm(
+    frames: Iterable[AudioFrame],
+    clock: "_Clock",
+    tally: _Tally,
+    block_samples: int = SAMPLE_RATE_HZ,
+    *,
+    channel: int | None = None,
+) -> Iterator[bytes]:
     """16 kHz mono s16le, in pieces of any size."""
-    clock = _Clock(recording.container)
-    resampler = _Resampler()
-    for frame in recording.frames():
+    resampler = _Channel(block_samples, channel)
+    for frame in frames:
         if missing := clock.missing_samples(frame):
             yield from (_to_s16le(samples, tally) for samples in resampler.flush())
             tally.samples += missing
-            yield bytes(2 * missing)
+            yield from (bytes(2 * min(block_samples, missing - at)) for at in range(0, missing, block_samples))
         yield from (_to_s16le(samples, tally) for samples in resampler.resample(frame))
     yield from (_to_s16le(samples, tally) for samples in resampler.flush())
 
@@ -234,10 +320,29 @@ class _Clock:
         return round(missing * SAMPLE_RATE_HZ)
 
 
-class _Resampler:
-    """Mono floats at 16 kHz from frames whose format may change on the way, as it does in joined files."""
+class _Channel:
+    """One row of floats at 16 kHz: all channels mixed, or the one of that number."""
 
-    def __init__(self) -> None:
+    def __init__(self, block_samples: int, channel: int | None) -> None:
+        self._resampler = _Resampler(block_samples, mixed=channel is None)
+        self._channel = channel or 0
+
+    def resample(self, frame: AudioFrame) -> Iterator[NDArray[np.float32]]:
+        return map(self._chosen, self._resampler.resample(frame))
+
+    def flush(self) -> Iterator[NDArray[np.float32]]:
+        return map(self._chosen, self._resampler.flush())
+
+    def _chosen(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        return samples[min(self._channel, len(samples) - 1)]
+
+
+class _Resampler:
+    """Channels × samples, floats at 16 kHz, from frames whose format may change on the way, as in joined files."""
+
+    def __init__(self, block_samples: int, *, mixed: bool) -> None:
+        self._block_samples = block_samples
+        self._mixed = mixed
         self._format: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
 
@@ -246,11 +351,11 @@ class _Resampler:
         if self._resampler is None or frame_format != self._format:
             yield from self.flush()
             self._resampler = AudioResampler(
-                format="flt",
-                layout="mono",
+                format="fltp",
+                layout="mono" if self._mixed else frame.layout,
                 rate=SAMPLE_RATE_HZ,
-                # Frames of a second: the many small ones of a codec would each cost a round of numpy.
-                frame_size=SAMPLE_RATE_HZ,
+                # Where nobody waits, a second: the many small ones of a codec would each cost a round of numpy.
+                frame_size=self._block_samples,
                 # Left and right at half their weight: without this, FFmpeg lets the sum of floats exceed 1 and clip.
                 options={"rematrix_maxval": "1.0"},
             )
@@ -270,7 +375,7 @@ def _resampled(resampler: AudioResampler, frame: AudioFrame | None) -> Iterator[
     except (FFmpegError, ValueError):
         return
     for resampled in frames:
-        yield cast("NDArray[np.float32]", resampled.to_ndarray()).reshape(-1)
+        yield cast("NDArray[np.float32]", resampled.to_ndarray())
 
 
 def _to_s16le(samples: NDArray[np.float32], tally: _Tally) -> bytes:

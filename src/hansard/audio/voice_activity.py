@@ -7,6 +7,7 @@ block to block instead.
 # onnxruntime has no type stubs.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+from collections.abc import Iterable
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
@@ -93,43 +94,57 @@ def _bundled_model() -> Path | None:
     return Path(package.origin).parent / "assets" / "silero_vad_v6.onnx" if package and package.origin else None
 
 
-class SileroDetector:
-    """Implements `SpeechDetector`: one object for one stream of 16 kHz mono s16le."""
+class SileroProbabilities:
+    """Implements `SpeechProbabilities`: one object for one stream of 16 kHz mono s16le."""
+
+    window_seconds = _WINDOW_SECONDS
 
     def __init__(self, model: SileroModel) -> None:
         self._model = model
         self._state = (np.zeros((1, 1, 128), np.float32), np.zeros((1, 1, 128), np.float32))
         self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
         self._pending = b""
-        self._size_bytes = 0
-        self._regions = _Regions()
 
-    def feed(self, block: bytes) -> None:
+    def feed(self, block: bytes) -> list[float]:
         """Blocks may be of any length, and may end within a window or a sample."""
-        self._size_bytes += len(block)
         self._pending += block
         whole = len(self._pending) // (2 * WINDOW_SAMPLES) * 2 * WINDOW_SAMPLES
-        if whole:
-            self._judge(self._pending[:whole])
-            self._pending = self._pending[whole:]
+        windows, self._pending = self._pending[:whole], self._pending[whole:]
+        return self._judge(windows) if windows else []
 
-    def finish(self) -> Speech:
-        """The regions: ordered, not overlapping, at most 10 s long; those that were split touch."""
-        if len(self._pending) > 1:
-            self._judge(self._pending[: len(self._pending) // 2 * 2].ljust(2 * WINDOW_SAMPLES, b"\0"))
-        self._pending = b""
-        audio_seconds = self._size_bytes // 2 / SAMPLE_RATE_HZ
-        return Speech(audio_seconds=audio_seconds, regions=_padded(self._regions.finish(), audio_seconds))
+    def finish(self) -> list[float]:
+        """That of the last window, which is filled up with silence."""
+        last, self._pending = self._pending[: len(self._pending) // 2 * 2], b""
+        return self._judge(last.ljust(2 * WINDOW_SAMPLES, b"\0")) if last else []
 
-    def _judge(self, pcm: bytes) -> None:
+    def _judge(self, pcm: bytes) -> list[float]:
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768.0
         windows = samples.reshape(-1, WINDOW_SAMPLES)
         contexts = np.vstack([self._context, windows[:-1, -CONTEXT_SAMPLES:]])
         probabilities, *state = self._model.probabilities(np.hstack([contexts, windows]), self._state)
         self._state = (state[0], state[1])
         self._context = samples[-CONTEXT_SAMPLES:]
-        for probability in probabilities.tolist():
-            self._regions.add(probability)
+        return probabilities.tolist()
+
+
+class SileroDetector:
+    """Implements `SpeechDetector`: one object for one stream of 16 kHz mono s16le."""
+
+    def __init__(self, model: SileroModel) -> None:
+        self._probabilities = SileroProbabilities(model)
+        self._size_bytes = 0
+        self._regions = _Regions()
+
+    def feed(self, block: bytes) -> None:
+        """Blocks may be of any length, and may end within a window or a sample."""
+        self._size_bytes += len(block)
+        self._regions.extend(self._probabilities.feed(block))
+
+    def finish(self) -> Speech:
+        """The regions: ordered, not overlapping, at most 10 s long; those that were split touch."""
+        self._regions.extend(self._probabilities.finish())
+        audio_seconds = self._size_bytes // 2 / SAMPLE_RATE_HZ
+        return Speech(audio_seconds=audio_seconds, regions=_padded(self._regions.finish(), audio_seconds))
 
 
 class _Regions:
@@ -142,7 +157,11 @@ class _Regions:
         """The probabilities since the open region's start; empty while nobody speaks."""
         self._silence = 0
 
-    def add(self, probability: float) -> None:
+    def extend(self, probabilities: Iterable[float]) -> None:
+        for probability in probabilities:
+            self._add(probability)
+
+    def _add(self, probability: float) -> None:
         self._position += 1
         if not self._open and probability < SPEECH_THRESHOLD:
             return

@@ -22,6 +22,7 @@ from hansard.domain.errors import (
 )
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment, Word
+from hansard.domain.transcription import Task
 from hansard.engines.stopping import go_on_unless
 
 NAME = "mock"
@@ -54,7 +55,8 @@ MODELS = (DEFAULT_MODEL, SLOW_MODEL, HANGING_MODEL, KILLING_MODEL, *FAILURES)
 class MockEngine:
     """What it does is the model's name: `mock-1` says at once how many seconds it heard, `slow` counts them in real
     time, a segment each, `hang` never answers, `kill` ends the process it runs in as a native crash would, and each of
-    `FAILURES` fails in its own way. The same audio gives the same text.
+    `FAILURES` fails in its own way. The same audio gives the same text. A translation by `mock-1` says that it is one;
+    a temperature is refused.
 
     Raises `ConfigurationError` unless `testing`.
     """
@@ -86,6 +88,13 @@ class MockEngine:
                 code="unknown_model",
                 help=f"Name one of {', '.join(MODELS)}.",
             )
+        if request.temperature is not None:
+            raise EngineRejected(
+                "The mock engine has no temperature.",
+                engine=NAME,
+                code="temperature_not_supported",
+                help="Leave it out.",
+            )
         return model
 
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
@@ -96,7 +105,8 @@ class MockEngine:
             failure = FAILURES[model]()
             raise failure
         seconds = len(pcm) / BYTES_PER_SECOND
-        language = request.language or "en"
+        translates = request.task is Task.TRANSLATE
+        language = "en" if translates or request.language is None else request.language
         if model == HANGING_MODEL:
             self._wait(stop, None)
         elif model == KILLING_MODEL:
@@ -107,7 +117,8 @@ class MockEngine:
                 go_on_unless(stop, NAME)
                 yield _segment(f"second {second + 1}", float(second), min(second + 1.0, seconds), language)
         elif pcm:
-            yield _segment(f"mock heard {seconds:.1f} seconds", 0.0, seconds, language)
+            verb = "translated" if translates else "heard"
+            yield _segment(f"mock {verb} {seconds:.1f} seconds", 0.0, seconds, language)
         go_on_unless(stop, NAME)
 
 

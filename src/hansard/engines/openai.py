@@ -2,21 +2,16 @@
 """OpenAI's transcription API, and servers that speak it.
 
 The recording arrives in passages, cut at silences, so a file may be larger and longer than the API takes. What the
-models take differs; `_MODELS` says how. Every error is told apart by what to do next.
-
-Hotwords go where the model listens for them: `gpt-transcribe` has a field for keywords, the other models hear them
-at the end of the prompt, which is the part Whisper heeds most. `gpt-4o-transcribe-diarize` has neither and refuses.
+models take differs; `openai_models` knows how. Every error is told apart by what to do next.
 
 An answer may take minutes and by then be wanted no more. So the SDK's asynchronous client makes the call, on a loop in
 the `background`: there it can be given up at any moment, and the connection is closed.
-
-Source: OpenAI's API reference, "Create transcription", and its speech-to-text guide, as of November 2026.
 """
 
 import io
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -40,15 +35,16 @@ from hansard.domain.errors import (
 )
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment
+from hansard.domain.transcription import Task
 from hansard.engines.background import Background
 from hansard.engines.openai_answers import Answer
+from hansard.engines.openai_models import DIALECTS, NAME, SET_A_MODEL, form_fields, model_for
 from hansard.engines.retry_after import retry_after_seconds
 from hansard.engines.stopping import go_on_unless
 
 if TYPE_CHECKING:
     import openai
 
-NAME = "openai"
 OPENAI_URL = "https://api.openai.com/v1"
 
 PASSAGE_LIMITS = PassageLimits(seconds=300, pause_seconds=10)
@@ -67,33 +63,6 @@ SHORTEST_KEY = 8
 
 LONGEST_QUOTE = 300
 """Characters of a server's own words that go into a message."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Model:
-    """What a model takes, and the `response_format` that tells most."""
-
-    response_format: str
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
-    takes_prompt: bool = True
-    takes_keywords: bool = False
-    """`keywords`, and `languages` in place of `language`."""
-
-
-_WHISPER = _Model(response_format="verbose_json", options={"timestamp_granularities": ["word", "segment"]})
-_GPT_4O = _Model(response_format="json", options={"include": ["logprobs"]})
-_MODELS: Mapping[str, _Model] = MappingProxyType(
-    {
-        "whisper-1": _WHISPER,
-        "gpt-transcribe": _Model(response_format="json", takes_keywords=True),
-        "gpt-4o-transcribe": _GPT_4O,
-        "gpt-4o-mini-transcribe": _GPT_4O,
-        "gpt-4o-mini-transcribe-2025-12-15": _GPT_4O,
-        "gpt-4o-transcribe-diarize": _Model(
-            response_format="diarized_json", options={"chunking_strategy": "auto"}, takes_prompt=False
-        ),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +123,6 @@ _OUR_MODEL_NOT_FOUND = _Refusal(
 """Also 404, where the model is the one of our settings: whoever made the request can do nothing about it."""
 
 
-_SET_A_MODEL = f"Set HANSARD_OPENAI_MODEL to one of: {', '.join(_MODELS)}."
-
-
 class OpenAiEngine:
     """A `SpeechEngine`. `base_url` None is OpenAI itself; another server may have models of any name, which are
     spoken to as to `whisper-1`. `timeout_seconds` bounds one call. `offline` keeps it off the network.
@@ -190,28 +156,12 @@ class OpenAiEngine:
             return _unavailable(
                 "OPENAI_BASE_URL is no web address", "Write it as http://host:port/v1, or unset it for OpenAI itself."
             )
-        if request.model is None and not self._knows(self._model):
-            return _unavailable(f"there is no transcription model called {self._model!r}", _SET_A_MODEL)
+        if request.model is None and self._base_url is None and self._model not in DIALECTS:
+            return _unavailable(f"there is no transcription model called {self._model!r}", SET_A_MODEL)
         return EngineStatus(state=EngineState.READY, detail=f"{self._model} at {self._host}")
 
     def model_for(self, request: Recognition) -> str:
-        model = request.model or self._model
-        if not self._knows(model):
-            is_ours = request.model is None
-            raise (EngineUnavailable if is_ours else EngineRejected)(
-                f"OpenAI has no transcription model called {model!r}.",
-                engine=NAME,
-                code="model_not_found" if is_ours else "unknown_model",
-                help=_SET_A_MODEL if is_ours else f"Use one of: {', '.join(_MODELS)}.",
-            )
-        if not _dialect(model).takes_prompt and (request.prompt or request.hotwords):
-            raise EngineRejected(
-                f"{model} takes no prompt and no hotwords.",
-                engine=NAME,
-                code="prompt_not_supported",
-                help="Leave them out, or use another model.",
-            )
-        return model
+        return model_for(request, default=self._model, at_openai=self._base_url is None)
 
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
         call = call or EngineCall()
@@ -222,12 +172,13 @@ class OpenAiEngine:
             raise EngineUnavailable(f"OpenAI cannot be used: {status.detail}.", engine=NAME, help=status.help)
         upload = _flac(pcm.ljust(SHORTEST_UPLOAD_BYTES, b"\0"))
         answer = self._ask(model, upload, request, call)
-        for segment in answer.segments_within(len(pcm) / BYTES_PER_SECOND, request.language):
+        translated_into = "en" if request.task is Task.TRANSLATE else None
+        call.spoken.extend(answer.spoken() if translated_into is None else ())
+        for segment in answer.segments_within(
+            len(pcm) / BYTES_PER_SECOND, asked_for=request.language, translated_into=translated_into
+        ):
             go_on_unless(call.stop, NAME)
             yield segment
-
-    def _knows(self, model: str) -> bool:
-        return model in _MODELS or self._base_url is not None
 
     @property
     def _host(self) -> str:
@@ -236,12 +187,13 @@ class OpenAiEngine:
     def _ask(self, model: str, upload: bytes, request: Recognition, call: EngineCall) -> Answer:
         import openai  # noqa: PLC0415 - see `_client`
 
-        form = {"file": ("passage.flac", upload, "audio/flac"), "model": model, **_options(model, request)}
+        form = {"file": ("passage.flac", upload, "audio/flac"), "model": model, **form_fields(model, request)}
         log = logger.bind(engine=NAME, model=model, host=self._host, upload_bytes=len(upload))
         log.debug("Sending a passage to the provider.")
         known = len(call.request_ids)
         try:
-            status, body = self._background.run(partial(_send, form=form, request_ids=call.request_ids), call.stop)
+            sending = partial(_send, task=request.task, form=form, request_ids=call.request_ids)
+            status, body = self._background.run(sending, call.stop)
         except (openai.OpenAIError, RuntimeError) as error:  # RuntimeErrors come of an interpreter that is ending
             raise self._translated(error, request, _last(call.request_ids[known:])) from error
         request_id = _last(call.request_ids[known:])
@@ -315,11 +267,15 @@ def _client(api_key: str, base_url: str, timeout_seconds: float) -> "openai.Asyn
     )
 
 
-async def _send(client: "openai.AsyncOpenAI", *, form: Mapping[str, object], request_ids: list[str]) -> tuple[int, str]:
+async def _send(
+    client: "openai.AsyncOpenAI", *, task: Task, form: Mapping[str, object], request_ids: list[str]
+) -> tuple[int, str]:
     """The status and the body of a good answer."""
     _request_ids.set(request_ids)
     # Raw, because the SDK takes whatever comes back for a transcription.
-    create = cast("Callable[..., Awaitable[Any]]", client.audio.transcriptions.with_raw_response.create)
+    audio = client.audio
+    endpoint = audio.translations if task is Task.TRANSLATE else audio.transcriptions
+    create = cast("Callable[..., Awaitable[Any]]", endpoint.with_raw_response.create)
     raw = await create(**form)
     return raw.status_code, raw.text
 
@@ -344,25 +300,6 @@ def _is_web_address(url: str) -> bool:
         return address.scheme in {"http", "https"} and bool(address.hostname) and address.port != 0
     except ValueError:  # a port that is no number, a bracket that is not closed
         return False
-
-
-def _dialect(model: str) -> _Model:
-    return _MODELS.get(model, _WHISPER)
-
-
-def _options(model: str, request: Recognition) -> dict[str, object]:
-    """The form's fields beside the file and the model."""
-    dialect = _dialect(model)
-    options: dict[str, object] = {"response_format": dialect.response_format, **dialect.options}
-    if dialect.takes_keywords:
-        keywords = [word.strip() for word in (request.hotwords or "").split(",")]
-        options["keywords"] = [word for word in keywords if word]
-        options["languages"] = [request.language] if request.language else None
-        options["prompt"] = request.prompt
-    else:
-        options["language"] = request.language
-        options["prompt"] = " ".join(filter(None, (request.prompt, request.hotwords)))
-    return {field: value for field, value in options.items() if value}
 
 
 def _flac(pcm: bytes) -> bytes:

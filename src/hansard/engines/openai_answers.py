@@ -14,33 +14,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat, StringConstraints
 
-from hansard.domain.transcript import Segment, Word
+from hansard.domain.languages import LANGUAGE_NAMES
+from hansard.domain.transcript import DecodingScores, Segment, Word
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
 
-# fmt: off
-LANGUAGE_CODES: Mapping[str, str] = MappingProxyType({
-    "afrikaans": "af", "albanian": "sq", "amharic": "am", "arabic": "ar", "armenian": "hy", "assamese": "as",
-    "azerbaijani": "az", "bashkir": "ba", "basque": "eu", "belarusian": "be", "bengali": "bn", "bosnian": "bs",
-    "breton": "br", "bulgarian": "bg", "catalan": "ca", "chinese": "zh", "croatian": "hr", "czech": "cs",
-    "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "faroese": "fo", "finnish": "fi",
-    "french": "fr", "galician": "gl", "georgian": "ka", "german": "de", "greek": "el", "gujarati": "gu",
-    "haitian creole": "ht", "hausa": "ha", "hebrew": "he", "hindi": "hi", "hungarian": "hu", "icelandic": "is",
-    "indonesian": "id", "italian": "it", "japanese": "ja", "kannada": "kn", "kazakh": "kk", "khmer": "km",
-    "korean": "ko", "lao": "lo", "latin": "la", "latvian": "lv", "lingala": "ln", "lithuanian": "lt",
-    "luxembourgish": "lb", "macedonian": "mk", "malagasy": "mg", "malay": "ms", "malayalam": "ml", "maltese": "mt",
-    "maori": "mi", "marathi": "mr", "mongolian": "mn", "myanmar": "my", "nepali": "ne", "norwegian": "no",
-    "nynorsk": "nn", "occitan": "oc", "pashto": "ps", "persian": "fa", "polish": "pl", "portuguese": "pt",
-    "punjabi": "pa", "romanian": "ro", "russian": "ru", "sanskrit": "sa", "serbian": "sr", "shona": "sn",
-    "sindhi": "sd", "sinhala": "si", "slovak": "sk", "slovenian": "sl", "somali": "so", "spanish": "es",
-    "sundanese": "su", "swahili": "sw", "swedish": "sv", "tagalog": "tl", "tajik": "tg", "tamil": "ta",
-    "tatar": "tt", "telugu": "te", "thai": "th", "tibetan": "bo", "turkish": "tr", "turkmen": "tk",
-    "ukrainian": "uk", "urdu": "ur", "uzbek": "uz", "vietnamese": "vi", "welsh": "cy", "yiddish": "yi",
-    "yoruba": "yo",
-})
+LANGUAGE_CODES: Mapping[str, str] = MappingProxyType(
+    {name: code for code, name in LANGUAGE_NAMES.items() if code not in {"haw", "jw", "yue"}}
+)
 """What Whisper calls the languages it hears. Hawaiian, Cantonese and Javanese are left out: a code that the API does
 not take, sent with the next passage, would fail the whole recording."""
-# fmt: on
 
 
 class _Read(BaseModel):
@@ -70,6 +53,9 @@ class _TimedWord(_Timed):
 class _TimedSegment(_Timed):
     text: Text
     avg_logprob: FiniteFloat | None = None
+    compression_ratio: FiniteFloat | None = None
+    no_speech_prob: FiniteFloat | None = None
+    temperature: FiniteFloat | None = None
     speaker: Text | None = None
 
     def within(self, seconds: float, language: str | None) -> Segment:
@@ -81,7 +67,17 @@ class _TimedSegment(_Timed):
             confidence=None if self.avg_logprob is None else _probability(self.avg_logprob),
             language=language,
             speaker=self.speaker,
+            scores=self._scores(),
         )
+
+    def _scores(self) -> DecodingScores | None:
+        scores = DecodingScores(
+            average_log_probability=self.avg_logprob,
+            compression_ratio=self.compression_ratio,
+            no_speech_probability=self.no_speech_prob,
+            temperature=self.temperature,
+        )
+        return None if scores == DecodingScores() else scores
 
 
 class _Token(_Read):
@@ -102,9 +98,11 @@ class Answer(_Read):
     language: str | None = None
     languages: list[_Detected] | None = None
 
-    def segments_within(self, seconds: float, language: str | None) -> Iterator[Segment]:
-        """`seconds` is the length of the passage, `language` what was asked for."""
-        language = self._language_code() or language
+    def segments_within(
+        self, seconds: float, *, asked_for: str | None, translated_into: str | None = None
+    ) -> Iterator[Segment]:
+        """`seconds` is the length of the passage, the others are languages."""
+        language = translated_into or self._language_code() or asked_for
         words = [word.within(seconds) for word in self.words or ()]
         heard = [segment.within(seconds, language) for segment in self.segments or ()]
         if not heard:
@@ -119,6 +117,11 @@ class Answer(_Read):
                 )
             ]
         return (segment for segment in _with_words(heard, words) if segment.text)
+
+    def spoken(self) -> tuple[str, ...]:
+        """The code of the language that was detected, if the answer says so."""
+        code = self._language_code()
+        return (code,) if code else ()
 
     def _language_code(self) -> str | None:
         if self.languages:

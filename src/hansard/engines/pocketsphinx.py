@@ -1,7 +1,9 @@
 """PocketSphinx: the engine that is always there. Its model comes with the package, so it needs no network and no key.
 
 It is the safety net, not the quality: about every second word of free speech comes out wrong, and there is no
-punctuation. It takes no hints: a `prompt` or `hotwords` changes nothing, which `degraded_reason` says in every result.
+punctuation. It takes no hints: a `prompt` or `hotwords` changes nothing, and it cannot tell one language from another;
+`degraded_reason` says so in every result. What would change the result it refuses: another language, a translation, a
+temperature.
 """
 
 # pyright: reportUnknownVariableType=false
@@ -17,6 +19,7 @@ from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineRejected
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment, Word
+from hansard.domain.transcription import Task
 from hansard.engines.child import ChildProcess
 
 MODEL = "en-us"
@@ -39,8 +42,8 @@ class PocketSphinxEngine:
     limits = PassageLimits(seconds=10.0, pause_seconds=1.0)
 
     degraded_reason = (
-        "recognised offline by PocketSphinx, which knows US English only, makes many mistakes, writes no punctuation "
-        "and does not use prompt or hotwords"
+        "recognised offline by PocketSphinx, which takes all speech for US English, makes many mistakes, writes no "
+        "punctuation and does not use prompt or hotwords"
     )
 
     def __init__(self) -> None:
@@ -73,6 +76,20 @@ class PocketSphinxEngine:
                 engine=self.name,
                 code="unsupported_language",
                 help="Use Whisper (`hansard models pull small`) or OpenAI (`OPENAI_API_KEY`) for other languages.",
+            )
+        if request.task is Task.TRANSLATE:
+            raise EngineRejected(
+                "PocketSphinx does not translate.",
+                engine=self.name,
+                code="translation_not_supported",
+                help="Use Whisper (`hansard models pull small`) or OpenAI (`OPENAI_API_KEY`) for translations.",
+            )
+        if request.temperature is not None:
+            raise EngineRejected(
+                "PocketSphinx has no temperature.",
+                engine=self.name,
+                code="temperature_not_supported",
+                help="Leave it out, or use Whisper or OpenAI.",
             )
         return MODEL
 

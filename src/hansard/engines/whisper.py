@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,8 @@ from hansard.application.ports import ANYTHING, EngineCall, EngineStatus, Recogn
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
 from hansard.domain.speech import PassageLimits
-from hansard.domain.transcript import Segment, Word
+from hansard.domain.transcript import DecodingScores, Segment, Word
+from hansard.domain.transcription import Task
 from hansard.engines.stopping import go_on_unless, holding
 from hansard.engines.whisper_models import WhisperModels, repository_of
 
@@ -48,8 +50,13 @@ SHORTEST_SAMPLES = SAMPLE_RATE_HZ // 10  # the word alignment fails on less than
 # A window that the first pass finds no sense in is tried again once, not five times: one such window took ten times as
 # long as the others. Whisper's 448 positions hold what it is told and what it says.
 TEMPERATURES = (0.0, 0.4)
+"""Where none, or 0, is asked for, as in OpenAI's API; another temperature is the only one."""
 MAX_SAID_TOKENS = 220
 MAX_TOLD_TOKENS = 200
+
+NO_TRANSLATION = re.compile(r"\.en$|turbo|distil", re.IGNORECASE)
+"""In the names of models that write down the language spoken even when told to translate. Source: the README of
+openai/whisper says it of turbo; distilled models, too, learnt from transcripts only."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -59,7 +66,9 @@ class WhisperEngine:
 
     `model` is a name, a repository or a local directory; None chooses by the hardware. `device` is "auto", "cpu" or
     "cuda", `compute_type` CTranslate2's or "default". With `batch_size` above 1 so many windows are decoded at once.
-    Of a prompt the last 200 tokens count, of hotwords the first 200; of both, 100 each.
+    Of a prompt the last 200 tokens count, of hotwords the first 200; of both, 100 each. It translates into English,
+    with the models that were trained for it: that is, by their names, not `….en`, turbo or distil. The words of a
+    translation have no times.
 
     A call that is stopped ends before its next window, or before the model is loaded: CTranslate2 offers no way into a
     window, or a loading, that is under way. Whoever cannot wait so long may leave the thread to itself; it finishes
@@ -112,22 +121,37 @@ class WhisperEngine:
         if directory is None and name != self.default_model:
             raise self._not_here(name)
         language = _language(request)
+        if language not in {None, "en"} and name.endswith(".en"):
+            raise _unsupported_language(name, request)
         if language is not None and directory is not None and not _understands(directory, language):
             raise _unsupported_language(name, request)
+        if request.task is Task.TRANSLATE and NO_TRANSLATION.search(Path(name).name):
+            raise _no_translation(name)
         return name
 
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
-        stop = (call or EngineCall()).stop
+        call = call or EngineCall()
+        stop = call.stop
         name = self.model_for(request)
         samples = _samples(pcm)
         if not samples.size:
             return
         model = self._model(name, stop)
-        if not model.model.is_multilingual and _language(request) not in {None, "en"}:
-            raise _unsupported_language(name, request)
+        if not model.model.is_multilingual:
+            if _language(request) not in {None, "en"}:
+                raise _unsupported_language(name, request)
+            if request.task is Task.TRANSLATE:
+                raise _no_translation(name)
         try:
             heard, info = self._transcribe(model, samples, request)
-            yield from _segments(_until(stop, heard), samples.size / SAMPLE_RATE_HZ, info.language)
+            language, probability = info.language, None
+            if request.language is None and model.model.is_multilingual:
+                probability = _within(info.language_probability, 0.0, 1.0)
+                call.spoken.append(language)
+            if request.task is Task.TRANSLATE:
+                language, probability = "en", None
+            for segment in _segments(_until(stop, heard), samples.size / SAMPLE_RATE_HZ):
+                yield replace(segment, language=language, language_probability=probability)
         except EngineError:
             raise
         except Exception as error:
@@ -142,13 +166,15 @@ class WhisperEngine:
         told = MAX_TOLD_TOKENS // 2 if request.prompt and request.hotwords else MAX_TOLD_TOKENS
         options: dict[str, Any] = {
             "language": _language(request),
+            "task": request.task.value,
             "beam_size": self._beam_size,
-            "temperature": list(TEMPERATURES),
+            "temperature": [request.temperature] if request.temperature else list(TEMPERATURES),
             "condition_on_previous_text": False,
             "initial_prompt": _shortened(model, request.prompt, slice(-told, None)),
             "hotwords": _shortened(model, request.hotwords, slice(told)),
             "max_new_tokens": MAX_SAID_TOKENS,
-            "word_timestamps": True,
+            # A translation's words are not said one by one: openai/whisper warns that their times are not reliable.
+            "word_timestamps": request.task is Task.TRANSCRIBE,
             "vad_filter": False,
         }
         padded = np.pad(samples, (0, max(0, SHORTEST_SAMPLES - samples.size)))
@@ -235,7 +261,7 @@ def _until(stop: Flag, heard: Iterable[Any]) -> Iterator[Any]:
         go_on_unless(stop, WhisperEngine.name)
 
 
-def _segments(heard: Iterable[Any], seconds: float, language: str) -> Iterator[Segment]:
+def _segments(heard: Iterable[Any], seconds: float) -> Iterator[Segment]:
     """In order and inside the passage: Whisper's own times may overlap a little, or lie behind its end."""
     reached = 0.0
     for segment in heard:
@@ -253,8 +279,17 @@ def _segments(heard: Iterable[Any], seconds: float, language: str) -> Iterator[S
             text=segment.text.strip(),
             words=tuple(words),
             confidence=_within(math.exp(segment.avg_logprob), 0.0, 1.0),
-            language=language,
+            scores=_scores(segment),
         )
+
+
+def _scores(segment: Any) -> DecodingScores:  # noqa: ANN401 - faster-whisper's, which has no stubs
+    return DecodingScores(
+        average_log_probability=float(segment.avg_logprob),
+        compression_ratio=float(segment.compression_ratio),
+        no_speech_probability=_within(segment.no_speech_prob, 0.0, 1.0),
+        temperature=None if segment.temperature is None else float(segment.temperature),
+    )
 
 
 def _within(value: float, lowest: float, highest: float) -> float:
@@ -305,6 +340,15 @@ def _unsupported_language(name: str, request: Recognition) -> EngineRejected:
         engine=WhisperEngine.name,
         code="unsupported_language",
         help="Give an ISO 639-1 code such as `de`, or none to have it detected; models named `….en` know English only.",
+    )
+
+
+def _no_translation(name: str) -> EngineRejected:
+    return EngineRejected(
+        f"The Whisper model {name} does not translate.",
+        engine=WhisperEngine.name,
+        code="translation_not_supported",
+        help="Name a model that does: `small`, `medium` or `large-v3`, or one that was made of them.",
     )
 
 
