@@ -7,7 +7,6 @@ import platform
 import re
 import statistics
 import tempfile
-import wave
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -17,11 +16,10 @@ import jiwer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.clips import clips
 from benchmarks.ways import Done, Way, bare_engine, in_process, service
 from hansard.audio.decoder import PyAvDecoder
-from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
-
-SAMPLE = Path(__file__).parent.parent / "samples" / "welcome.mp3"
+from hansard.domain.audio import BYTES_PER_SECOND
 
 
 def main() -> None:
@@ -30,8 +28,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hansard-bench-") as scratch, ExitStack() as stack:
         directory = Path(scratch)
         directory.chmod(0o755)  # as root, the database's user has to pass through
-        files = _recordings(options.audio) if options.audio else _clips(directory, options.seconds, options.files)
-        warm_up = _clips(directory, 5, 1, name="warm-up")[0]
+        files = _recordings(options.audio) if options.audio else clips(directory, options.seconds, options.files)
+        warm_up = clips(directory, 5, 1, name="warm-up")[0]
         audio_seconds = sum(_seconds(file) for file in files)
         console.print(
             f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python "
@@ -88,23 +86,6 @@ def _seconds(file: Path) -> float:
             return sum(len(block) for block in PyAvDecoder().decode(source)) / BYTES_PER_SECOND
     except Exception:  # noqa: BLE001 - whatever it is, it is no recording
         return 0.0
-
-
-def _clips(directory: Path, seconds: float, count: int, name: str = "clip") -> list[Path]:
-    """The sample recording over and over, begun at another place in each clip."""
-    with SAMPLE.open("rb") as source:
-        spoken = b"".join(PyAvDecoder().decode(source))
-    length = round(seconds * SAMPLE_RATE_HZ) * 2
-    endless = spoken * (2 + length // len(spoken))
-    clips: list[Path] = []
-    for number in range(count):
-        start = (number * len(spoken) // count) // 2 * 2
-        clip = directory / f"{name}-{number}.wav"
-        with wave.open(str(clip), "wb") as target:
-            target.setparams((1, 2, SAMPLE_RATE_HZ, 0, "NONE", "NONE"))
-            target.writeframes(endless[start : start + length])
-        clips.append(clip)
-    return clips
 
 
 def _options() -> argparse.Namespace:

@@ -137,7 +137,7 @@ class Service:
 
 @contextlib.contextmanager
 def service(directory: Path, workers: int, warm_up: Path) -> Generator[Way]:
-    port = _free_port()
+    port = free_port()
     settings = {
         "HANSARD_DATA_DIR": str(directory),
         "HANSARD_PORT": str(port),
@@ -148,20 +148,20 @@ def service(directory: Path, workers: int, warm_up: Path) -> Generator[Way]:
     process = subprocess.Popen([sys.executable, "-m", "hansard", "up"], env=os.environ | settings)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
-            _wait_until_ready(process, http)
+            wait_until_ready(process, http)
             yield Service(http, workers, warm_up)
     finally:
         process.terminate()
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", http: httpx.Client) -> None:
+def wait_until_ready(process: "subprocess.Popen[bytes]", http: httpx.Client) -> None:
     for _ in range(600):
         if process.poll() is not None:
             raise RuntimeError("the service did not start")

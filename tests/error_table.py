@@ -29,7 +29,16 @@ from tests.unit.http.api import FakeContainer, client_of
 from tests.workshop import Workshop, speech
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
-QUICK_SECTIONS = ("Recordings", "Object store", "Workers and pipelines", "The choice of an engine", "Settings")
+QUICK_SECTIONS = (
+    "Recordings",
+    "Recordings by URL",
+    "Recordings on their way in",
+    "Live speech",
+    "Object store",
+    "Workers and pipelines",
+    "The choice of an engine",
+    "Settings",
+)
 """Those that need no server, no model and no database."""
 
 COLUMNS = ["What happened", "`code`", "Category", "Retryable", "What we do", "What you do"]
@@ -188,7 +197,7 @@ def failure_of(record: Transcription, shop: Workshop) -> Failure:
 def file_fails(data: bytes) -> Provoked:
     """The recording is uploaded, and transcribed where that is let through."""
     shop = Workshop(make_runner=lambda steps: InProcessRunner(_with_real_decoder(steps)))
-    upload = Upload(shop.database.unit_of_work, shop.store, PyAvDecoder(), shop.clock)
+    upload = Upload(shop.database.unit_of_work, shop.store, PyAvDecoder(), shop.clock, max_audio_seconds=3600)
     try:
         audio = upload(io.BytesIO(data), file_name="talk")
     except HansardError as error:

@@ -1,11 +1,16 @@
 """In-memory fakes of every port. The contract suites hold them to what the real adapters do."""
 
+import asyncio
 import io
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import accumulate
+from threading import Event as Flag
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import UUID
@@ -19,18 +24,42 @@ from hansard.application.ports import (
     EventT,
     IdempotencyKey,
     Page,
+    PartialUpload,
     Recognition,
+    RemoteFile,
+    SearchHit,
+    SearchMatch,
+    SearchQuery,
     Waiting,
     WorkerState,
 )
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit
-from hansard.domain.errors import EngineError, EngineStopped, InvalidAudio, InvalidRequest, NotFound, RecordingLost
+from hansard.domain.diarization import SpeakerBounds, Turn
+from hansard.domain.errors import (
+    Conflict,
+    EngineError,
+    EngineStopped,
+    HansardError,
+    InvalidAudio,
+    InvalidRequest,
+    NotFound,
+    RecordingLost,
+    RevisionMismatch,
+    StorageError,
+    UploadInUse,
+    UrlRefused,
+)
 from hansard.domain.events import Event
+from hansard.domain.live import LiveRequest
+from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Status, Transcription
+from hansard.persistence import search_query
+from hansard.persistence.search_terms import tokens
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 ONE_SECOND_PASSAGES = PassageLimits(seconds=1.0, pause_seconds=0.0)
 
 
@@ -84,8 +113,82 @@ class FakeAudioStore:
             raise RecordingLost(f"no object {stored.sha256}") from None
 
 
+class FakeRemoteFiles:
+    """A web of its own: what is at a URL, or the error that fetching it raises."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, RemoteFile | HansardError] = {}
+        self.fetched: list[str] = []
+
+    def put(self, url: str, data: bytes, name: str = "talk.wav") -> None:
+        self.files[url] = RemoteFile(stream=io.BytesIO(data), name=name)
+
+    @contextmanager
+    def fetch(self, url: str) -> Generator[RemoteFile]:
+        self.fetched.append(url)
+        found = self.files.get(url) or UrlRefused("It answers 404 Not Found.", code="url_not_found")
+        if isinstance(found, HansardError):
+            raise found
+        found.stream.seek(0)
+        yield found
+
+
+class FakePartialUploads:
+    def __init__(self) -> None:
+        self.uploads: dict[UUID, PartialUpload] = {}
+        self.data: dict[UUID, bytes] = {}
+        self.held: set[UUID] = set()
+
+    def add(self, upload: PartialUpload) -> None:
+        self.uploads[upload.id] = upload
+        self.data[upload.id] = b""
+
+    def get(self, upload_id: UUID) -> PartialUpload:
+        if upload_id not in self.uploads:
+            raise NotFound(f"There is no upload {upload_id} under way.")
+        return self.uploads[upload_id]
+
+    @contextmanager
+    def hold(self, upload_id: UUID) -> Generator["_FakeHeldUpload"]:
+        upload = self.get(upload_id)
+        if upload_id in self.held:
+            raise UploadInUse(f"Another request is sending the upload {upload_id}.")
+        self.held.add(upload_id)
+        try:
+            yield _FakeHeldUpload(self, upload)
+        finally:
+            self.held.remove(upload_id)
+
+    def ids(self) -> tuple[UUID, ...]:
+        return tuple(self.uploads)
+
+
+class _FakeHeldUpload:
+    def __init__(self, uploads: FakePartialUploads, upload: PartialUpload) -> None:
+        self._uploads = uploads
+        self.upload = upload
+        self._data = uploads.data[upload.id][: upload.offset_bytes]
+
+    def append(self, block: bytes) -> None:
+        self._data += block
+
+    def keep(self, *, expires_at: datetime) -> None:
+        self.upload = replace(self.upload, offset_bytes=len(self._data), expires_at=expires_at)
+        self._uploads.uploads[self.upload.id] = self.upload
+        self._uploads.data[self.upload.id] = self._data
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self._uploads.data[self.upload.id])
+
+    def remove(self) -> None:
+        self._uploads.uploads.pop(self.upload.id, None)
+
+
 class FakeAudioDecoder:
-    """Takes a file's bytes for prepared audio as they are."""
+    """Takes a file's bytes for prepared audio as they are; of several `channels`, one after the other."""
+
+    def __init__(self, channels: int = 1) -> None:
+        self.channels = channels
 
     def probe(self, source: BinaryIO) -> AudioProperties:
         size = len(source.read())
@@ -94,14 +197,23 @@ class FakeAudioDecoder:
         return AudioProperties(
             container="pcm",
             codec="pcm_s16le",
-            channels=1,
+            channels=self.channels,
             sample_rate_hz=16_000,
-            duration_seconds=size / BYTES_PER_SECOND,
+            duration_seconds=size / self.channels / BYTES_PER_SECOND,
         )
 
-    def decode(self, source: BinaryIO) -> Iterator[bytes]:
-        while block := source.read(BYTES_PER_SECOND):
+    def decode(self, source: BinaryIO, *, channel: int | None = None) -> Iterator[bytes]:
+        chosen = io.BytesIO(self._channel(source.read(), channel or 0))
+        while block := chosen.read(BYTES_PER_SECOND):
             yield block
+
+    def channels_alike(self, source: BinaryIO) -> bool:
+        pcm = source.read()
+        return len({self._channel(pcm, channel) for channel in range(self.channels)}) == 1
+
+    def _channel(self, pcm: bytes, channel: int) -> bytes:
+        size = len(pcm) // self.channels
+        return pcm[channel * size : (channel + 1) * size]
 
 
 class FakeSpeechDetector:
@@ -143,6 +255,107 @@ class FakePreparedAudio:
 
     def kept(self) -> tuple[UUID, ...]:
         return tuple(self.pcm)
+
+
+class FakeProbabilities:
+    """Every tenth of a second that is not all zeros is speech for sure."""
+
+    window_seconds = 0.1
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, block: bytes) -> list[float]:
+        window_bytes = BYTES_PER_SECOND // 10
+        self._pending += block
+        whole = len(self._pending) // window_bytes * window_bytes
+        heard, self._pending = self._pending[:whole], self._pending[whole:]
+        windows = (heard[start : start + window_bytes] for start in range(0, whole, window_bytes))
+        return [1.0 if any(window) else 0.0 for window in windows]
+
+
+class FakeStreamDecoder:
+    """Takes what comes in for 16 kHz mono s16le; what begins with b"bad" is no audio."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        if chunk.startswith(b"bad"):
+            raise InvalidAudio("Not one sample could be decoded.", code="nothing_decodable")
+        return chunk
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class FakeLiveSpool:
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.streams: dict[UUID, FakeSpooledStream] = {}
+        self.aside: list[UUID] = []
+
+    def create(self, session_id: UUID, request: LiveRequest) -> "FakeSpooledStream":
+        self.streams[session_id] = FakeSpooledStream(self, session_id, request, touched_at=self.clock())
+        return self.streams[session_id]
+
+    def take(self, session_id: UUID) -> "FakeSpooledStream":
+        if session_id not in self.streams:
+            raise NotFound(f"There is no live session {session_id}.", code="unknown_session", help="Begin a new one.")
+        stream = self.streams[session_id]
+        if stream.held:
+            raise Conflict("Somebody else has the live session.", code="session_busy", help="Begin a new one.")
+        stream.held = True
+        return stream
+
+    def abandoned(self, before: datetime) -> tuple[UUID, ...]:
+        return tuple(each.session_id for each in self.streams.values() if not each.held and each.touched_at < before)
+
+
+@dataclass
+class FakeSpooledStream:
+    spool: FakeLiveSpool
+    session_id: UUID
+    request: LiveRequest
+    touched_at: datetime
+    data: bytes = b""
+    synced_bytes: int = 0
+    notes: list[RecognisedPassage] = field(default_factory=list)
+    held: bool = True
+    failures: list[StorageError] = field(default_factory=list)
+    """Raised, one a call, instead of appending."""
+
+    @property
+    def received_bytes(self) -> int:
+        return len(self.data)
+
+    def append(self, chunk: bytes) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.data += chunk
+        self.touched_at = self.spool.clock()
+
+    def sync(self) -> None:
+        self.synced_bytes = len(self.data)
+
+    def note(self, passage: RecognisedPassage) -> None:
+        self.notes.append(passage)
+
+    def passages(self) -> tuple[RecognisedPassage, ...]:
+        return tuple(self.notes)
+
+    def blocks(self) -> Iterator[bytes]:
+        return iter([self.data] if self.data else [])
+
+    def recording(self) -> BinaryIO:
+        return io.BytesIO(self.data)
+
+    def release(self) -> None:
+        self.held = False
+
+    def remove(self) -> None:
+        self.spool.streams.pop(self.session_id, None)
+
+    def set_aside(self) -> None:
+        self.spool.aside.append(self.session_id)
+        self.remove()
 
 
 @dataclass
@@ -191,6 +404,35 @@ class FakeEngine:
 
 
 @dataclass
+class FakeDiarizer:
+    """Every region of speech is the turn of the next of its `voices`, as many as the bounds allow."""
+
+    name: str = "fake"
+    limitation: str | None = None
+    voices: int = 2
+    failures: list[Exception] = field(default_factory=list)
+    states: list[EngineStatus] = field(default_factory=list)
+    asked: list[SpeakerBounds] = field(default_factory=list)
+    on_work: Callable[[Flag], None] = lambda stop: None
+
+    def status(self) -> EngineStatus:
+        return self.states.pop(0) if self.states else EngineStatus(state=EngineState.READY, detail="ready")
+
+    def diarize(
+        self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
+    ) -> tuple[Turn, ...]:
+        self.asked.append(bounds)
+        self.on_work(stop or Flag())
+        if stop and stop.is_set():
+            raise EngineStopped("The fake diarizer was told to stop.", engine=self.name)
+        if self.failures:
+            raise self.failures.pop(0)
+        voices = min(max(self.voices, bounds.least or 1), bounds.most or self.voices)
+        heard = [region for region in speech.regions if audio(region)]
+        return tuple(Turn(region, str(number % voices + 1)) for number, region in enumerate(heard))
+
+
+@dataclass
 class FakeDatabase:
     """What has been committed."""
 
@@ -198,7 +440,9 @@ class FakeDatabase:
     transcriptions: dict[UUID, Transcription] = field(default_factory=dict)
     speech: dict[UUID, Speech] = field(default_factory=dict)
     passages: dict[UUID, list[RecognisedPassage]] = field(default_factory=dict)
+    turns: dict[UUID, tuple[Turn, ...]] = field(default_factory=dict)
     transcripts: dict[UUID, Transcript] = field(default_factory=dict)
+    revisions: dict[UUID, list[Revision]] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], tuple[str, UUID, datetime]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -209,11 +453,57 @@ class FakeDatabase:
     job_seconds: dict[UUID, float | None] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     more_urgent_work: bool = False
+    interactive_work: bool = False
     oldest_job_seconds: float = 0.0
     workers: list[WorkerState] = field(default_factory=list)
+    changes: "FakeChanges" = field(default_factory=lambda: FakeChanges())  # noqa: PLW0108 - it is defined below
 
     def unit_of_work(self) -> "FakeUnitOfWork":
         return FakeUnitOfWork(self)
+
+
+class FakeChanges:
+    """Tells of each commit, whichever thread it is in. Before somebody waits, `before_waiting` is called in a thread
+    with the transcription's id: there, a test does the work that is waited for.
+    """
+
+    def __init__(self, before_waiting: Callable[[UUID], object] = lambda _: None) -> None:
+        self.before_waiting = before_waiting
+        self.watches: list[_FakeWatch] = []
+        self.recent: dict[UUID, Status | None] = {}
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    async def listen(self) -> None:
+        await asyncio.Event().wait()
+
+    @contextmanager
+    def watch(self, transcription_id: UUID) -> Generator["_FakeWatch"]:
+        watch = _FakeWatch(self, transcription_id, asyncio.get_running_loop())
+        self.watches.append(watch)
+        if transcription_id in self.recent:
+            watch.news.put_nowait(self.recent[transcription_id])
+        try:
+            yield watch
+        finally:
+            self.watches.remove(watch)
+
+    def tell(self, transcription_id: UUID, status: Status | None) -> None:
+        self.recent[transcription_id] = status
+        for watch in list(self.watches):
+            if watch.transcription_id == transcription_id:
+                watch.loop.call_soon_threadsafe(watch.news.put_nowait, status)
+
+
+class _FakeWatch:
+    def __init__(self, changes: FakeChanges, transcription_id: UUID, loop: asyncio.AbstractEventLoop) -> None:
+        self.changes, self.transcription_id, self.loop = changes, transcription_id, loop
+        self.news: asyncio.Queue[Status | None] = asyncio.Queue()
+
+    async def change(self) -> Status | None:
+        await asyncio.to_thread(self.changes.before_waiting, self.transcription_id)
+        return await self.news.get()
 
 
 class FakeUnitOfWork:
@@ -227,6 +517,7 @@ class FakeUnitOfWork:
         self.audio = _FakeAudioRepository(self._work)
         self.transcriptions = _FakeTranscriptionRepository(self._work)
         self.transcripts = _FakeTranscriptRepository(self._work)
+        self.search = _FakeSearchIndex(self._work)
         self.circuits = _FakeCircuitRepository(self._work)
         self.idempotency = _FakeIdempotencyRepository(self._work)
         self.events = _FakeEventLog(self._work)
@@ -240,6 +531,12 @@ class FakeUnitOfWork:
 
     def commit(self) -> None:
         self._database.__dict__.update(deepcopy(self._work).__dict__)
+        for transcription_id, status in self.transcriptions.changed.items():
+            self._database.changes.tell(transcription_id, status)
+        self.transcriptions.changed.clear()
+
+    def checkpoint(self) -> None:
+        self.commit()
 
 
 @dataclass
@@ -271,6 +568,7 @@ class _FakeAudioRepository:
 @dataclass
 class _FakeTranscriptionRepository:
     data: FakeDatabase
+    changed: dict[UUID, Status | None] = field(default_factory=dict)
 
     def add(self, transcription: Transcription) -> None:
         self.data.events.extend(transcription.pull_events())
@@ -282,8 +580,10 @@ class _FakeTranscriptionRepository:
     def save(self, transcription: Transcription) -> None:
         _get(self.data.transcriptions, transcription.id, "transcription")
         self.add(transcription)
+        self.changed[transcription.id] = transcription.status
 
     def delete(self, transcription: Transcription) -> None:
+        self.changed[transcription.id] = None
         self.data.events.extend(transcription.pull_events())
         _forget(self.data, transcription.id)
 
@@ -341,13 +641,111 @@ class _FakeTranscriptRepository:
 
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
         self.data.transcripts[transcription_id] = transcript
-        self.clear(transcription_id)
+        self.data.revisions.pop(transcription_id, None)
+        self.data.passages.pop(transcription_id, None)
+
+    def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
+        self.data.turns[transcription_id] = turns
+
+    def turns(self, transcription_id: UUID) -> tuple[Turn, ...] | None:
+        return self.data.turns.get(transcription_id)
 
     def get(self, transcription_id: UUID) -> Transcript | None:
         return self.data.transcripts.get(transcription_id)
 
+    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+        if transcription_id not in self.data.transcripts or revision.number != self.revision(transcription_id) + 1:
+            raise RevisionMismatch("The transcript was edited meanwhile.")
+        self.data.transcripts[transcription_id] = transcript
+        self.data.revisions.setdefault(transcription_id, []).append(revision)
+
+    def revision(self, transcription_id: UUID) -> int:
+        return len(self.data.revisions.get(transcription_id, []))
+
+    def current(self, transcription_id: UUID) -> Revised | None:
+        transcript = self.get(transcription_id)
+        return None if transcript is None else Revised(transcript, self.revision(transcription_id))
+
+    def revisions(self, transcription_id: UUID, *, after: int = 0) -> tuple[Revision, ...]:
+        return tuple(self.data.revisions.get(transcription_id, [])[after:])
+
+    def history(self, transcription_id: UUID, *, limit: int, cursor: str | None = None) -> Page[RevisionNote]:
+        if cursor is not None and not cursor.isdecimal():
+            raise InvalidRequest("That cursor is not one of ours.", code="invalid_cursor")
+        before = float("inf") if cursor is None else int(cursor)
+        older = [each for each in reversed(self.revisions(transcription_id)) if each.number < before]
+        notes = tuple(
+            RevisionNote(
+                number=each.number, made_at=each.made_at, author=each.author, change=each.change, summary=each.summary
+            )
+            for each in older[:limit]
+        )
+        return Page(items=notes, next_cursor=str(notes[-1].number) if len(older) > limit else None)
+
     def clear(self, transcription_id: UUID) -> None:
-        self.data.passages.pop(transcription_id, None)
+        for rows in (self.data.passages, self.data.turns, self.data.speech):
+            rows.pop(transcription_id, None)
+
+
+@dataclass
+class _FakeSearchIndex:
+    """Knows what people write, but no word stems. A cursor is the number of hits before it."""
+
+    data: FakeDatabase
+
+    def find(self, query: SearchQuery, *, owner: str, limit: int, cursor: str | None = None) -> Page[SearchHit]:
+        words = search_query.parse(query.words)
+        if cursor is not None and not cursor.isdecimal():
+            raise InvalidRequest("That cursor is not one of ours.", code="invalid_cursor")
+        hits = [
+            _hit(transcription, audio, segment, search_query.places(words, tokens(segment.text), None, {}))
+            for transcription, audio in self._transcriptions(query, owner)
+            for segment in self.data.transcripts[transcription.id].segments
+            if query.speaker in (None, segment.speaker) and query.language in (None, segment.language)
+            if any(_is_said(each, segment.text) for each in words.alternatives)
+        ]
+        first = int(cursor or 0)
+        return Page(
+            items=tuple(hits[first : first + limit]),
+            next_cursor=str(first + limit) if len(hits) > first + limit else None,
+        )
+
+    def _transcriptions(self, query: SearchQuery, owner: str) -> Iterator[tuple[Transcription, AudioFile]]:
+        rows = [self.data.transcriptions[transcription_id] for transcription_id in self.data.transcripts]
+        for row in sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True):
+            audio = self.data.audio[row.audio_id]
+            is_in_time = (query.since or row.created_at) <= row.created_at < (query.until or _NEVER)
+            is_named = (query.file_name or "").casefold() in audio.file_name.casefold()
+            is_labelled = query.metadata.items() <= row.parameters.metadata.items()
+            if row.owner == owner and is_in_time and is_named and is_labelled:
+                yield row, audio
+
+
+def _is_said(alternative: search_query.Alternative, text: str) -> bool:
+    def said(phrase: search_query.Phrase) -> bool:
+        only = search_query.Words((search_query.Alternative((phrase,), ()),))
+        return bool(search_query.places(only, tokens(text), None, {}))
+
+    return all(map(said, alternative.wanted)) and not any(map(said, alternative.unwanted))
+
+
+def _hit(
+    transcription: Transcription, audio: AudioFile, segment: Segment, places: Iterable[tuple[int, int]]
+) -> SearchHit:
+    # The text of a fake is its words with spaces between.
+    ends = list(accumulate(len(word.text) + 1 for word in segment.words))
+
+    def seconds(place: int) -> float:
+        return segment.words[bisect_right(ends, place)].start_seconds if ends else segment.start_seconds
+
+    return SearchHit(
+        transcription_id=transcription.id,
+        audio_id=audio.id,
+        file_name=audio.file_name,
+        created_at=transcription.created_at,
+        segment=segment,
+        matches=tuple(SearchMatch(start, end, seconds(start)) for start, end in places),
+    )
 
 
 @dataclass
@@ -416,8 +814,8 @@ class _FakeJobQueue:
     def jobs(self) -> frozenset[UUID]:
         return frozenset(self.data.jobs)
 
-    def has_more_urgent(self, transcription_id: UUID) -> bool:
-        return self.data.more_urgent_work
+    def has_more_urgent(self, transcription_id: UUID, *, interactive_only: bool = False) -> bool:
+        return self.data.interactive_work if interactive_only else self.data.more_urgent_work
 
     def defer_erasure(self, erasure: Erasure) -> None:
         self.data.erasures.append(erasure)
@@ -438,7 +836,14 @@ class _FakeJobQueue:
 
 
 def _forget(data: FakeDatabase, transcription_id: UUID) -> None:
-    for rows in (data.transcriptions, data.speech, data.passages, data.transcripts):
+    for rows in (
+        data.transcriptions,
+        data.speech,
+        data.passages,
+        data.turns,
+        data.transcripts,
+        data.revisions,
+    ):
         rows.pop(transcription_id, None)
 
 

@@ -87,7 +87,14 @@ def unit_of_work(engine: Engine) -> SqlUnitOfWork:
     return SqlUnitOfWork(engine, TranscriptionJobs)
 
 
-def submitted(engine: Engine, *, priority: int = 0, audio_seconds: float | None = 60.0, owner: str = "ann") -> UUID:
+def submitted(
+    engine: Engine,
+    *,
+    priority: int = 0,
+    audio_seconds: float | None = 60.0,
+    owner: str = "ann",
+    interactive: bool = False,
+) -> UUID:
     audio = AudioFile(
         id=uuid4(),
         file_name="talk.mp3",
@@ -98,9 +105,8 @@ def submitted(engine: Engine, *, priority: int = 0, audio_seconds: float | None 
         ),
         uploaded_at=NOON,
     )
-    transcription = Transcription.queue(
-        audio_id=audio.id, parameters=Parameters(priority=priority), at=NOON, owner=owner, request_id="req-1"
-    )
+    asked = Parameters(priority=priority, interactive=interactive)
+    transcription = Transcription.queue(audio_id=audio.id, parameters=asked, at=NOON, owner=owner, request_id="req-1")
     with unit_of_work(engine) as uow:
         uow.audio.add(audio)
         uow.transcriptions.add(transcription)

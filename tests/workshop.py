@@ -3,20 +3,29 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from threading import Thread
 from uuid import UUID
 
 from hansard.application.backlog import QueuePolicy
 from hansard.application.cancel import Cancel
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.delete import DeleteAudio, DeleteTranscription
+from hansard.application.diarize import Diarize
+from hansard.application.edit import EditTranscript
 from hansard.application.engine_chain import EngineChain
 from hansard.application.erase import Erase
+from hansard.application.fetch import Fetch
+from hansard.application.live_sessions import LiveChange, LivePolicy, LiveSessions
 from hansard.application.ports import PipelineRunner, SpeechEngine
 from hansard.application.prepare import Prepare, PrepareAudio
+from hansard.application.receive import Receive
 from hansard.application.recognise import Recognise
 from hansard.application.reconcile import Reconcile
 from hansard.application.retry import Retry
 from hansard.application.retry_policy import RetryPolicy
+from hansard.application.room import DiskRoom
 from hansard.application.settle import Settle
 from hansard.application.submit import Submit
 from hansard.application.submit_upload import SubmitUpload
@@ -31,13 +40,20 @@ from tests.fakes import (
     FakeAudioStore,
     FakeClock,
     FakeDatabase,
+    FakeDiarizer,
     FakeEngine,
+    FakeLiveSpool,
+    FakePartialUploads,
     FakePreparedAudio,
+    FakeProbabilities,
+    FakeRemoteFiles,
     FakeSpeechDetector,
+    FakeStreamDecoder,
 )
 
 GAP_SECONDS = 3.0
 ROOM_ENOUGH = QueuePolicy(most_waiting=100, most_waiting_of_owner=50)
+TWO_SESSIONS = LivePolicy(most_sessions=2, longest_seconds=3600, backlog_seconds=5, interim_seconds=1)
 
 
 def speech(seconds: int) -> bytes:
@@ -53,12 +69,23 @@ class Workshop:
     others: list[FakeEngine] = field(default_factory=list)
     """The engines behind it in the chain, which is all of them unless `chain` names some."""
     chain: tuple[str, ...] = ()
+    diarizer: FakeDiarizer = field(default_factory=FakeDiarizer)
+    decoder: FakeAudioDecoder = field(default_factory=FakeAudioDecoder)
     clock: FakeClock = field(default_factory=FakeClock)
     database: FakeDatabase = field(default_factory=FakeDatabase)
     store: FakeAudioStore = field(default_factory=FakeAudioStore)
     prepared: FakePreparedAudio = field(default_factory=FakePreparedAudio)
     observed: list[tuple[Attempt, float | None]] = field(default_factory=list)
+    remote: FakeRemoteFiles | None = field(default_factory=FakeRemoteFiles)
+    """None: nothing is fetched by its URL."""
+    partial_uploads: FakePartialUploads = field(default_factory=FakePartialUploads)
+    max_upload_bytes: int = 10_000_000
+    free_disk_bytes: int = 10**12
     queue_policy: QueuePolicy = ROOM_ENOUGH
+    max_audio_seconds: float = 3600.0
+    """As far as a recording's headers tell; when it is decoded, 60 s are the most."""
+    live_policy: LivePolicy = TWO_SESSIONS
+    live_changes: list[LiveChange] = field(default_factory=list)
     make_runner: Callable[[Steps], PipelineRunner] = InProcessRunner
     forgotten: list[UUID] = field(default_factory=list)
     """The transcriptions whose pipeline runs were forgotten."""
@@ -78,15 +105,42 @@ class Workshop:
 
     @property
     def upload(self) -> Upload:
-        return Upload(self.database.unit_of_work, self.store, FakeAudioDecoder(), self.clock)
+        return Upload(self.database.unit_of_work, self.store, self.decoder, self.clock, self.max_audio_seconds)
 
     @property
     def submit(self) -> Submit:
-        return Submit(self.database.unit_of_work, self.engines, self.queue_policy, self.clock)
+        return Submit(self.database.unit_of_work, self.engines, self.diarizer, self.queue_policy, self.clock)
 
     @property
     def submit_upload(self) -> SubmitUpload:
         return SubmitUpload(self.upload, self.submit)
+
+    @property
+    def fetch(self) -> Fetch:
+        return Fetch(
+            unit_of_work=self.database.unit_of_work,
+            files=self.remote,
+            upload=self.upload,
+            submit_upload=self.submit_upload,
+            clock=self.clock,
+        )
+
+    @property
+    def disk_room(self) -> DiskRoom:
+        return DiskRoom(free_bytes=lambda: self.free_disk_bytes, reserve_bytes=500_000_000)
+
+    @property
+    def receive(self) -> Receive:
+        return Receive(
+            unit_of_work=self.database.unit_of_work,
+            uploads=self.partial_uploads,
+            upload=self.upload,
+            submit_upload=self.submit_upload,
+            room=self.disk_room,
+            max_upload_bytes=self.max_upload_bytes,
+            lifetime=timedelta(hours=1),
+            clock=self.clock,
+        )
 
     @property
     def retry(self) -> Retry:
@@ -105,6 +159,10 @@ class Workshop:
         return DeleteTranscription(self.database.unit_of_work, self.clock)
 
     @property
+    def edit_transcript(self) -> EditTranscript:
+        return EditTranscript(self.database.unit_of_work, self.clock)
+
+    @property
     def erase(self) -> Erase:
         return Erase(
             unit_of_work=self.database.unit_of_work,
@@ -118,12 +176,40 @@ class Workshop:
     def reconcile(self) -> Reconcile:
         return Reconcile(unit_of_work=self.database.unit_of_work, prepared=self.prepared, clock=self.clock)
 
+    @cached_property
+    def live_spool(self) -> FakeLiveSpool:
+        return FakeLiveSpool(self.clock)
+
+    @cached_property
+    def live(self) -> LiveSessions:
+        """Nobody recognises but a test, with `recognise_next`."""
+        return LiveSessions(
+            policy=self.live_policy,
+            spool=self.live_spool,
+            decoder=lambda encoding, sample_rate_hz: FakeStreamDecoder(),
+            voice=FakeProbabilities,
+            chain=EngineChain(self.engines, self.chain or tuple(self.engines)),
+            breaker=self.breaker,
+            upload=self.upload,
+            submit=self.submit,
+            room=self.disk_room,
+            unit_of_work=self.database.unit_of_work,
+            observe=lambda change, session_id, failure: self.live_changes.append(change),
+            clock=self.clock,
+            start_thread=self.start_live_thread,
+        )
+
+    def start_live_thread(self, work: Callable[[], None], *, name: str) -> Thread:
+        thread = Thread(name=name)
+        thread.start()
+        return thread
+
     @property
     def steps(self) -> Steps:
         unit_of_work = self.database.unit_of_work
         prepare_audio = PrepareAudio(
             store=self.store,
-            decoder=FakeAudioDecoder(),
+            decoder=self.decoder,
             detector=FakeSpeechDetector,
             prepared=self.prepared,
             max_audio_seconds=60,
@@ -144,6 +230,13 @@ class Workshop:
                 clock=self.clock,
                 sleep=self.clock.sleep,
             ),
+            diarize=Diarize(
+                unit_of_work=unit_of_work,
+                prepare_audio=prepare_audio,
+                prepared=self.prepared,
+                diarizer=self.diarizer,
+                clock=self.clock,
+            ),
             settle=Settle(unit_of_work=unit_of_work, engines=self.engines, gap_seconds=GAP_SECONDS, clock=self.clock),
         )
 
@@ -152,6 +245,7 @@ class Workshop:
         return Transcribe(
             unit_of_work=self.database.unit_of_work,
             runner=self.make_runner(self.steps),
+            quick_runner=InProcessRunner(self.steps),
             prepared=self.prepared,
             max_crashes=3,
             clock=self.clock,

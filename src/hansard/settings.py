@@ -24,11 +24,14 @@ PREFIX = "HANSARD_"
 
 SECTIONS = {
     "environment": "The service",
+    "max_upload_bytes": "Input",
     "data_dir": "Data",
     "log_level": "Logging",
     "pipeline_runner": "Pipelines",
     "engine_chain": "Engines",
+    "diarizer": "Who speaks",
     "retry_max_attempts": "Retries",
+    "live_sessions": "Live",
     "canary_seconds": "Health",
 }
 """The setting that each section of the documentation begins with, and the section's name."""
@@ -57,6 +60,12 @@ class Runner(StrEnum):
     IN_PROCESS = "in_process"
 
 
+class DiarizerName(StrEnum):
+    BASIC = "basic"
+    SHERPA = "sherpa"
+    PYANNOTE = "pyannote"
+
+
 def _default_workers() -> int:
     return min(4, os.cpu_count() or 1)
 
@@ -83,24 +92,62 @@ class Settings(BaseSettings):
         ge=1,
         description="Worker processes; each runs one transcription at a time. Default: one per core, at most 4.",
     )
-    max_upload_bytes: int = Field(
-        default=4 * 1024**3, gt=0, description="Larger uploads are refused with 413 before they are stored."
-    )
-    max_audio_seconds: float = Field(
-        default=24 * 3600,
-        gt=0,
-        description="Longer recordings fail. A small file can decode to days of silence, which would fill the disk.",
-    )
     max_queued_jobs: int = Field(
         default=10_000, ge=1, description="Transcriptions that may wait; more are refused with 503 until there is room."
     )
     max_queued_jobs_of_owner: int = Field(
         default=5_000, ge=1, description="Of them, those that one owner may have; more are refused with 429."
     )
+    openai_api_wait_seconds: float = Field(
+        default=590,
+        gt=0,
+        description="How long `/v1/audio/…` waits for a transcript before it answers 504 and leaves the work to be "
+        "fetched. OpenAI's SDK gives up by itself after 600 s.",
+    )
+    openai_api_models: dict[str, str] = Field(
+        default_factory=dict,
+        description="What names of models mean in `/v1`, as JSON: "
+        '`{"whisper-1": "whisper:large-v3-turbo", "fast": "pocketsphinx"}`. The names that OpenAI has mean `auto` '
+        "unless they stand here.",
+    )
     testing: bool = Field(
         default=False,
         validation_alias="TESTING",
         description="Allows the `mock` engine. Never with `HANSARD_ENVIRONMENT=production`.",
+    )
+
+    max_upload_bytes: int = Field(
+        default=4 * 1024**3, gt=0, description="Larger uploads are refused with 413 before they are stored."
+    )
+    max_audio_seconds: float = Field(
+        default=24 * 3600,
+        gt=0,
+        description="Longer recordings are refused, or fail where only decoding shows it. A small file can decode to "
+        "days of silence, which would fill the disk.",
+    )
+    max_concurrent_uploads: int = Field(
+        default=64,
+        ge=1,
+        description="Recordings that may come in at once, by whichever way; more are refused with 503.",
+    )
+    upload_lifetime_seconds: float = Field(
+        default=24 * 3600, gt=0, description="How long a resumable upload that nobody goes on with is kept."
+    )
+    url_input: bool = Field(
+        default=False,
+        description="`1`: recordings may be given by URL, and are fetched from the public internet, without a proxy.",
+    )
+    url_input_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names, addresses and networks that are not public and may be fetched from all the same, with "
+        "commas between: `nas.local, 192.168.1.0/24`.",
+    )
+    url_connect_seconds: float = Field(
+        default=10, gt=0, description="How long the server that a URL names may take to accept a connection."
+    )
+    url_idle_seconds: float = Field(default=30, gt=0, description="How long it may send nothing.")
+    url_total_seconds: float = Field(
+        default=3600, gt=0, description="How long fetching a file may take in all. Its client waits so long."
     )
 
     data_dir: Path = Field(
@@ -174,6 +221,23 @@ class Settings(BaseSettings):
     )
     openai_timeout_seconds: float = Field(default=600, gt=0, description="How long one call to OpenAI may take.")
 
+    diarizer: DiarizerName = Field(
+        default=DiarizerName.BASIC,
+        description="Who tells who speaks: `basic` is always there; `sherpa` and `pyannote` are better with meetings, "
+        "and want `pip install sherpa-onnx` or `pyannote.audio`, and models of yours.",
+    )
+    diarization_models: Path | None = Field(
+        default=None,
+        description="The directory of its models. `sherpa`: `segmentation.onnx` and `embedding.onnx`, by default in "
+        "`models/sherpa` of the data directory. `pyannote`: a clone of speaker-diarization-community-1, by default "
+        "from the hub with `HF_TOKEN`. `basic`: where `make install` puts its weights.",
+    )
+    huggingface_token: SecretStr | None = Field(
+        default=None,
+        validation_alias="HF_TOKEN",
+        description="Your token for the Hugging Face hub, after you accepted the terms of pyannote's model there.",
+    )
+
     retry_max_attempts: int = Field(
         default=4, ge=1, description="Times an engine is tried before a transcription fails."
     )
@@ -204,6 +268,32 @@ class Settings(BaseSettings):
         description="Speech without text is heard again, and told, from so many seconds in one place on.",
     )
 
+    live_sessions: int = Field(
+        default=4,
+        ge=0,
+        description="Live sessions (`WS /live`, `/v1/realtime`) that may run at once, in the API's process; 0: none.",
+    )
+    live_silence_seconds: float = Field(
+        default=0.5, ge=0.1, description="So much silence ends an utterance, unless the client asks for another."
+    )
+    live_padding_seconds: float = Field(
+        default=0.3, ge=0, description="Kept on both sides of an utterance, unless the client asks for another."
+    )
+    live_utterance_seconds: float = Field(
+        default=15.0, ge=2, description="A longer utterance is split where speech is least likely."
+    )
+    live_interim_seconds: float = Field(
+        default=1.0,
+        ge=0,
+        description="How often what is being said is recognised while nothing else waits; 0: never. Engines that are "
+        "paid by the call do so only for clients that ask for `interims`.",
+    )
+    live_backlog_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="With more speech than this waiting for the engine, a live client is held up; nothing is dropped.",
+    )
+
     canary_seconds: float = Field(
         default=0,
         ge=0,
@@ -217,7 +307,7 @@ class Settings(BaseSettings):
         "PostgreSQL is in danger. The default is a large Whisper model and a day's recordings.",
     )
 
-    @field_validator("engine_chain", mode="before")
+    @field_validator("engine_chain", "url_input_allowed", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 from contextlib import AbstractContextManager
 from functools import partial
 from uuid import UUID
@@ -50,6 +51,8 @@ def warm_up(container: Container) -> None:
     settings = container.settings
     if container.whisper.name in settings.engine_chain:
         container.whisper.fetch_in_background()
+    # Beside the rest: a large model takes long, and a job that does not need it should not wait for it.
+    threading.Thread(target=container.warm_up, name="warm-up", daemon=True).start()
     if isinstance(container.runner, TrackedWherePossible):
         container.runner.warm_up()
     # What was imported stays: leave it out of every later collection.

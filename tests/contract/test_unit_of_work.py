@@ -13,8 +13,10 @@ from hansard.application.ports import IdempotencyKey, UnitOfWork
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.coverage import Coverage
-from hansard.domain.errors import Category, Failure, InvalidRequest, NotFound
+from hansard.domain.diarization import Turn
+from hansard.domain.errors import Category, Failure, InvalidRequest, NotFound, RevisionMismatch
 from hansard.domain.events import AudioFileUploaded, CanaryRecognised, EngineEnabled
+from hansard.domain.revision import Change, Revised, Revision, at_revision, difference
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Result, Status, Transcription
@@ -295,17 +297,26 @@ def test_all_that_is_about_an_audio_file_goes_with_it_but_what_happened(database
 def fill(uow: UnitOfWork, transcription: Transcription) -> None:
     """Words of every kind."""
     uow.transcripts.save_speech(transcription.id, Speech(2.0, (Span(0.0, 2.0),)))
-    uow.transcripts.save(transcription.id, Transcript.of([a_passage(0.0, "hello")]))
+    transcript = Transcript.of([a_passage(0.0, "hello")])
+    uow.transcripts.save(transcription.id, transcript)
     uow.transcripts.add_passage(transcription.id, a_passage(1.0, "again"))
+    uow.transcripts.save_turns(transcription.id, (Turn(Span(0.0, 1.0), "1"),))
+    correct(uow, transcription, transcript, 1)
 
 
 def is_gone(uow: UnitOfWork, transcription: Transcription) -> bool:
     words = uow.transcripts
-    left = (words.speech(transcription.id), words.get(transcription.id), words.passages(transcription.id) or None)
+    left = (
+        words.speech(transcription.id),
+        words.get(transcription.id),
+        words.passages(transcription.id) or None,
+        words.turns(transcription.id),
+        words.revisions(transcription.id) or None,
+    )
     try:
         uow.transcriptions.get(transcription.id)
     except NotFound:
-        return left == (None, None, None)
+        return left == (None,) * len(left)
     assert None not in left
     return False
 
@@ -552,19 +563,29 @@ def test_what_was_heard_again_stands_beside_what_was_heard_first(
         assert uow.transcripts.passages(transcription.id) == (first, again, later)
 
 
-def test_passages_that_are_of_no_use_any_more_are_forgotten_and_the_speech_is_not(
-    database: Database, transcription: Transcription
-) -> None:
-    speech = Speech(2.0, (Span(0.0, 2.0),))
+def test_what_is_of_no_use_for_what_is_asked_now_is_forgotten(database: Database, transcription: Transcription) -> None:
     with database.unit_of_work() as uow:
-        uow.transcripts.save_speech(transcription.id, speech)
+        uow.transcripts.save_speech(transcription.id, Speech(audio_seconds=9, regions=(Span(0, 9),), channels=2))
         uow.transcripts.add_passage(transcription.id, a_passage(1.0, "hello"))
         uow.transcripts.add_passage(transcription.id, a_passage(1.0, "hello", decoding=1))
+        uow.transcripts.save_turns(transcription.id, (Turn(Span(0, 9), "1"),))
         uow.transcripts.clear(transcription.id)
         uow.commit()
     with database.unit_of_work() as uow:
         assert uow.transcripts.passages(transcription.id) == ()
-        assert uow.transcripts.speech(transcription.id) == speech
+        assert uow.transcripts.turns(transcription.id) is None
+        assert uow.transcripts.speech(transcription.id) is None
+
+
+def test_turns_outlive_the_passages(database: Database, transcription: Transcription) -> None:
+    turns = (Turn(Span(0, 4.5), "1"), Turn(Span(4, 9), "2"))
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.turns(transcription.id) is None
+        uow.transcripts.save_turns(transcription.id, turns)
+        uow.transcripts.save(transcription.id, Transcript(language="en", segments=()))
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.turns(transcription.id) == turns
 
 
 def test_the_transcript_takes_the_place_of_the_passages(database: Database, transcription: Transcription) -> None:
@@ -587,6 +608,167 @@ def test_a_transcript_can_be_written_anew(database: Database, transcription: Tra
         uow.transcripts.save(transcription.id, first)
         uow.transcripts.save(transcription.id, second)
         assert uow.transcripts.get(transcription.id) == second
+
+
+# ── Revisions ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_transcript(*texts: str) -> Transcript:
+    return Transcript.of([a_passage(start + 0.1, text) for start, text in enumerate(texts)])
+
+
+def correct(
+    uow: UnitOfWork, transcription: Transcription, before: Transcript, number: int, *texts: str
+) -> tuple[Transcript, Revision]:
+    """Make it say `texts` instead of what it said `before`."""
+    after = a_transcript(*texts)
+    made = Revision(
+        number=number,
+        made_at=NOON + timedelta(minutes=number),
+        author="Änn",
+        change=Change.TEXT,
+        summary="At 0:00:00: “jello” became “hello”.",
+        hunks=difference(before.segments, after.segments),
+    )
+    uow.transcripts.revise(transcription.id, after, made)
+    return after, made
+
+
+@pytest.fixture
+def recorded(database: Database) -> Transcription:
+    """Its transcript says: one two three four five."""
+    audio = an_audio_file()
+    transcription = a_transcription(audio)
+    kept(database, audio, transcription)
+    with database.unit_of_work() as uow:
+        uow.transcripts.save(transcription.id, SAID)
+        uow.commit()
+    return transcription
+
+
+SAID = a_transcript("one", "two", "three", "four", "five")
+
+
+def test_what_the_engine_wrote_is_revision_0(database: Database, recorded: Transcription) -> None:
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.revision(recorded.id) == 0
+        assert uow.transcripts.current(recorded.id) == Revised(SAID, 0)
+        assert uow.transcripts.revisions(recorded.id) == ()
+
+
+def test_a_transcript_that_never_was_has_no_current_state(database: Database) -> None:
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.current(uuid4()) is None
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param("one two 3 four five", id="in the middle"),
+        pytest.param("1 two three four five", id="the first"),
+        pytest.param("one two three four 5", id="the last"),
+        pytest.param("one three four five", id="one less"),
+        pytest.param("one two three four", id="the last one less"),
+        pytest.param("one two and three four five", id="one more"),
+        pytest.param("oh one two three four five", id="one more before all"),
+        pytest.param("one two three four five six", id="one more behind all"),
+        pytest.param("1 two 3 four 5", id="in several places"),
+        pytest.param("", id="nothing left"),
+    ],
+)
+def test_a_revision_is_kept_with_the_transcript_as_it_is_then(
+    database: Database, recorded: Transcription, texts: str
+) -> None:
+    with database.unit_of_work() as uow:
+        after, made = correct(uow, recorded, SAID, 1, *texts.split())
+        uow.commit()
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.current(recorded.id) == Revised(after, 1)
+        assert uow.transcripts.get(recorded.id) == after
+        assert uow.transcripts.revision(recorded.id) == 1
+        assert uow.transcripts.revisions(recorded.id) == (made,)
+
+
+def test_out_of_an_empty_transcript_comes_a_full_one(database: Database, recorded: Transcription) -> None:
+    with database.unit_of_work() as uow:
+        nothing, _ = correct(uow, recorded, SAID, 1)
+        after, _ = correct(uow, recorded, nothing, 2, "one")
+        assert uow.transcripts.current(recorded.id) == Revised(after, 2)
+
+
+def test_every_state_can_be_had_again_to_the_last_digit(database: Database, recorded: Transcription) -> None:
+    with database.unit_of_work() as uow:
+        first, _ = correct(uow, recorded, SAID, 1, "one", "2", "three", "four", "five")
+        correct(uow, recorded, first, 2, "2", "three", "five")
+        uow.commit()
+    with database.unit_of_work() as uow:
+        current = uow.transcripts.current(recorded.id)
+        assert current is not None
+        revisions = uow.transcripts.revisions(recorded.id)
+        assert at_revision(current, revisions, 1) == first
+        assert at_revision(current, revisions, 0) == SAID
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_revision_of_another_one_than_the_current_is_refused(
+    database: Database, recorded: Transcription, number: int
+) -> None:
+    with database.unit_of_work() as uow:
+        first, made = correct(uow, recorded, SAID, 1, "one")
+        uow.commit()
+    with database.unit_of_work() as uow, pytest.raises(RevisionMismatch):
+        correct(uow, recorded, first, number, "two")
+    with database.unit_of_work() as uow:
+        assert uow.transcripts.current(recorded.id) == Revised(first, 1)
+        assert uow.transcripts.revisions(recorded.id) == (made,)
+
+
+def test_a_transcript_that_is_not_there_cannot_be_revised(database: Database) -> None:
+    audio = an_audio_file()
+    transcription = a_transcription(audio)
+    kept(database, audio, transcription)
+    with database.unit_of_work() as uow, pytest.raises(RevisionMismatch):
+        correct(uow, transcription, a_transcript(), 1, "one")
+
+
+def test_revisions_can_be_had_from_one_on(database: Database, recorded: Transcription) -> None:
+    with database.unit_of_work() as uow:
+        first, _ = correct(uow, recorded, SAID, 1, "one")
+        _, made = correct(uow, recorded, first, 2, "two")
+        assert uow.transcripts.revisions(recorded.id, after=1) == (made,)
+        assert uow.transcripts.revisions(recorded.id, after=2) == ()
+
+
+def test_the_history_is_paged_newest_first(database: Database, recorded: Transcription) -> None:
+    with database.unit_of_work() as uow:
+        before, notes = SAID, []
+        for number in (1, 2, 3):
+            before, made = correct(uow, recorded, before, number, str(number))
+            notes.append((made.number, made.made_at, made.author, made.change, made.summary))
+        first = uow.transcripts.history(recorded.id, limit=2)
+        second = uow.transcripts.history(recorded.id, limit=2, cursor=first.next_cursor)
+    assert [
+        (note.number, note.made_at, note.author, note.change, note.summary) for note in first.items + second.items
+    ] == notes[::-1]
+    assert second.next_cursor is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "\u00fc"])
+def test_a_cursor_of_a_history_that_was_made_up_is_refused(
+    database: Database, recorded: Transcription, cursor: str
+) -> None:
+    with database.unit_of_work() as uow, pytest.raises(InvalidRequest) as refusal:
+        uow.transcripts.history(recorded.id, limit=2, cursor=cursor)
+    assert refusal.value.failure.code == "invalid_cursor"
+
+
+def test_a_new_transcript_takes_the_place_of_all_revisions(database: Database, recorded: Transcription) -> None:
+    anew = a_transcript("anew")
+    with database.unit_of_work() as uow:
+        correct(uow, recorded, SAID, 1, "one")
+        uow.transcripts.save(recorded.id, anew)
+        assert uow.transcripts.current(recorded.id) == Revised(anew, 0)
+        assert uow.transcripts.revisions(recorded.id) == ()
 
 
 # ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -746,3 +928,16 @@ def test_the_latest_event_of_a_kind_is_found_among_all_about_a_subject(database:
         assert uow.events.latest(CanaryRecognised, "whisper") == second
         assert uow.events.latest(CanaryRecognised, "openai") == others[0]
         assert uow.events.latest(CanaryRecognised, "pocketsphinx") is None
+
+
+def test_a_checkpoint_is_seen_by_others_and_the_next_unit_waits_for_the_disk_again(database: Database) -> None:
+    audio = an_audio_file()
+    with database.unit_of_work() as uow:
+        uow.audio.add(audio)
+        uow.checkpoint()
+    with database.unit_of_work() as uow:
+        assert uow.audio.get(audio.id) == audio
+        connection = getattr(uow, "_connection", None)
+        if connection is not None:
+            default = connection.execute(text("SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'"))
+            assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == default.scalar_one()

@@ -10,6 +10,7 @@ from tests.openai_server import OpenAiServer
 from tests.provoked import (  # noqa: F401 - imported to be registered
     database_failures,
     local_failures,
+    openai_api_failures,
     openai_failures,
     service_failures,
 )

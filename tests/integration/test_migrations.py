@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
+from hansard.application.ports import SearchQuery
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.coverage import Coverage
 from hansard.domain.errors import ConfigurationError
@@ -149,6 +150,10 @@ OF_0001 = """
         '{{"engine": "fake", "model": null, "language": null, "prompt": null, "hotwords": null, "priority": 0,
            "metadata": {{}}}}',
         '2026-01-01T12:04Z', NULL, 1, 0.25, 'recognising with fake', NULL, '2026-01-01T12:05Z', NULL, '[]', NULL, NULL);
+    INSERT INTO transcripts VALUES (
+        '{completed}', 'en', 'Two houses.',
+        '[{{"start_seconds": 1.5, "end_seconds": 2.5, "text": "Two houses.", "words": [["Two", 1.5, 1.8, 0.9],
+            ["houses.", 1.8, 2.5, 0.9]], "confidence": 0.9, "language": "en", "speaker": null, "engine": "fake"}}]');
     INSERT INTO speech VALUES ('{running}', 61.5, '[[0.5, 30.0], [32.0, 44.0]]');
     INSERT INTO passages VALUES ('{running}', 0.5, 30.0, 'fake', 'fake-1', '[]');
     INSERT INTO events (type, subject_id, occurred_at, data) VALUES
@@ -192,6 +197,13 @@ def test_coverage_that_was_not_measured_is_taken_for_complete(upgraded: SqlUnitO
     assert found.result is not None
     assert found.result.coverage == Coverage(speech_seconds=41.5, transcribed_seconds=41.5)
     assert upgraded.transcriptions.recent_real_time_factor() == pytest.approx(60 / 61.5)
+
+
+def test_what_was_said_before_there_was_a_search_is_found(upgraded: SqlUnitOfWork) -> None:
+    (hit,) = upgraded.search.find(
+        SearchQuery(words="house", metadata={"case": "7"}), owner=DEFAULT_OWNER, limit=9
+    ).items
+    assert (hit.transcription_id, [match.seconds for match in hit.matches]) == (COMPLETED, [1.8])
 
 
 def test_a_running_one_of_the_first_version_can_be_gone_on_with(upgraded: SqlUnitOfWork) -> None:

@@ -28,12 +28,13 @@ from hansard.domain.errors import (
     EngineUnavailable,
 )
 from hansard.domain.speech import Span, Speech
-from hansard.domain.transcript import Segment, Word
-from hansard.domain.transcription import Status
+from hansard.domain.transcript import DecodingScores, Segment, Word
+from hansard.domain.transcription import Status, Task
 from hansard.engines.openai import OpenAiEngine
 from tests.openai_server import (
     API_KEY,
     LOGPROB,
+    TRANSLATIONS,
     Accident,
     Answer,
     OpenAiServer,
@@ -50,7 +51,13 @@ from tests.openai_server import (
 from tests.workshop import Workshop, speech
 
 CONFIDENCE = math.exp(LOGPROB)
+SCORES = DecodingScores(
+    average_log_probability=LOGPROB, compression_ratio=0.9, no_speech_probability=0.01, temperature=0.0
+)
 EASTER_NOON = 1_775_390_400
+
+LEAVES_US_SOON = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
+"""The SDK says so of translations, because OpenAI means to end them."""
 
 
 @pytest.fixture
@@ -87,6 +94,7 @@ def test_whisper_gives_segments_with_timed_words(server: OpenAiServer) -> None:
             words=(Word("Order,", 0.0, 1.0), Word("order!", 1.0, 2.0)),
             confidence=CONFIDENCE,
             language="en",
+            scores=SCORES,
         ),
         Segment(
             start_seconds=2.0,
@@ -95,6 +103,7 @@ def test_whisper_gives_segments_with_timed_words(server: OpenAiServer) -> None:
             words=(Word("The", 2.0, 2.5), Word("House", 2.5, 3.0), Word("will", 3.0, 3.5), Word("rise.", 3.5, 4.0)),
             confidence=CONFIDENCE,
             language="en",
+            scores=SCORES,
         ),
     ]
 
@@ -123,6 +132,87 @@ def test_the_diarizing_model_gives_segments_with_speakers(server: OpenAiServer) 
 def test_the_engines_own_model_is_used_when_none_is_asked_for(server: OpenAiServer) -> None:
     recognise(server, engine={"model": "gpt-4o-transcribe"})
     assert server.received[0].field("model") == "gpt-4o-transcribe"
+
+
+# ── Translations, languages, temperatures ────────────────────────────────────────────────────────────────
+
+
+@LEAVES_US_SOON
+def test_a_translation_is_asked_for_at_its_own_endpoint(server: OpenAiServer) -> None:
+    segments = recognise(server, task=Task.TRANSLATE, language="de", prompt="A debate.", hotwords="Hansard")
+    (received,) = server.received
+    assert received.path == TRANSLATIONS
+    assert received.fields == {
+        "model": ["whisper-1"],
+        "response_format": ["verbose_json"],
+        "prompt": ["A debate. Hansard"],
+    }
+    assert [(segment.text, segment.language) for segment in segments] == [
+        ("Order, order!", "en"),
+        ("The House will rise.", "en"),
+    ]
+
+
+@LEAVES_US_SOON
+def test_a_translation_is_english_even_if_the_answer_names_what_is_spoken(server: OpenAiServer) -> None:
+    server.answer_with(as_json({"text": "Order!", "language": "german"}))
+    call = EngineCall()
+    (segment,) = server.engine().recognise(noise(1), Recognition(task=Task.TRANSLATE), call)
+    assert (segment.language, call.spoken) == ("en", [])
+
+
+def test_openais_translations_are_by_the_model_that_translates(server: OpenAiServer) -> None:
+    engine = server.engine(base_url=None, model="gpt-4o-transcribe")
+    assert engine.model_for(Recognition(task=Task.TRANSLATE)) == "whisper-1"
+    with pytest.raises(EngineRejected) as refused:
+        engine.model_for(Recognition(task=Task.TRANSLATE, model="gpt-4o-transcribe"))
+    assert refused.value.failure.code == "translation_not_supported"
+
+
+def test_another_server_may_translate_with_any_model(server: OpenAiServer) -> None:
+    asked = Recognition(task=Task.TRANSLATE, model="large-v3")
+    assert server.engine().model_for(asked) == "large-v3"
+    assert server.engine(model="large-v2").model_for(replace(asked, model=None)) == "large-v2"
+
+
+@LEAVES_US_SOON
+@pytest.mark.parametrize("temperature", [0.0, 0.4])
+@pytest.mark.parametrize("task", list(Task))
+def test_a_temperature_is_passed_on_and_told(server: OpenAiServer, task: Task, temperature: float) -> None:
+    segments = recognise(server, task=task, temperature=temperature)
+    assert server.received[0].field("temperature") == str(temperature)
+    assert {segment.scores and segment.scores.temperature for segment in segments} == {temperature}
+
+
+def test_without_a_temperature_none_is_sent(server: OpenAiServer) -> None:
+    recognise(server)
+    assert server.received[0].field("temperature") is None
+
+
+def test_the_language_that_was_detected_is_told(server: OpenAiServer) -> None:
+    server.answer_with(as_json({"text": "Ordnung!", "language": "german"}))
+    call = EngineCall()
+    (segment,) = server.engine().recognise(noise(1), Recognition(), call)
+    assert (segment.language, segment.language_probability, call.spoken) == ("de", None, ["de"])
+
+
+def test_a_regional_language_is_sent_as_the_api_knows_it(server: OpenAiServer) -> None:
+    recognise(server, language="pt-BR")
+    assert server.received[0].field("language") == "pt"
+
+
+@pytest.mark.parametrize("language", ["haw", "tlh"])
+def test_a_language_that_openai_does_not_take_is_refused_before_anything_is_sent(
+    server: OpenAiServer, language: str
+) -> None:
+    with pytest.raises(EngineRejected) as refused:
+        server.engine(base_url=None).model_for(Recognition(language=language))
+    assert refused.value.failure.code == "unsupported_language"
+
+
+def test_another_server_may_know_any_language(server: OpenAiServer) -> None:
+    recognise(server, language="haw")
+    assert server.received[0].field("language") == "haw"
 
 
 # ── What is sent ─────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ import pytest
 from loguru import logger
 
 from hansard.domain.errors import EngineRejected, StorageError
-from hansard.domain.transcription import Status
+from hansard.domain.transcription import Parameters, Status
 from hansard.pipelines import zenml_store
 from hansard.pipelines.in_process import InProcessRunner
 from hansard.pipelines.resilient import TrackedWherePossible
@@ -124,6 +124,15 @@ def row_counts(zenml: ZenmlStore) -> dict[str, int]:
     return counts
 
 
+def step_names(zenml: ZenmlStore) -> set[str]:
+    """Those of the latest run."""
+    with sqlite3.connect(database(zenml)) as store:
+        run_id = latest_run(zenml).id.replace("-", "")
+        rows = store.execute("SELECT name FROM step_run WHERE pipeline_run_id = ?", (run_id,)).fetchall()
+    store.close()
+    return {name for (name,) in rows}
+
+
 def test_a_transcription_is_linked_to_its_pipeline_run(zenml: ZenmlStore) -> None:
     workshop = workshop_on(zenml)
     transcription = workshop.transcribe(workshop.submitted(speech(seconds=3)).id)
@@ -142,6 +151,16 @@ def test_a_run_carries_the_measurements_of_the_transcription(zenml: ZenmlStore) 
     assert run.measurements["engine"] == "fake"
     assert run.measurements["model"] == "fake-1"
     assert "real_time_factor" in run.measurements
+
+
+def test_who_speaks_is_a_step_of_its_own_only_when_asked_for(zenml: ZenmlStore) -> None:
+    workshop = workshop_on(zenml)
+    with_it = workshop.submitted(speech(seconds=2), Parameters(diarize=True))
+    assert workshop.transcribe(with_it.id).status is Status.COMPLETED
+    assert workshop.database.transcripts[with_it.id].speakers == ("1", "2")
+    assert step_names(zenml) == {"prepare", "recognise", "diarize", "settle"}
+    workshop.transcribe(workshop.submitted(speech(seconds=2)).id)
+    assert step_names(zenml) == {"prepare", "recognise", "settle"}
 
 
 def test_a_failed_step_leaves_the_failure_on_the_record_and_a_failed_run(zenml: ZenmlStore) -> None:

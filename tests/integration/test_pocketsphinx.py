@@ -13,6 +13,7 @@ import pytest
 from hansard.application.ports import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineCrashed, EngineRejected, EngineStopped
+from hansard.domain.transcription import Task
 from hansard.engines.pocketsphinx import PocketSphinxEngine, written
 
 WORDS = "one two three four five"
@@ -44,6 +45,26 @@ def test_words_have_times_of_their_own(engine: PocketSphinxEngine, five: bytes) 
     assert [word.text for word in segment.words] == WORDS.split()
     assert all(0.1 < word.end_seconds - word.start_seconds < 0.6 for word in segment.words)
     assert segment.start_seconds == segment.words[0].start_seconds > 0.1
+
+
+def test_a_segment_says_nothing_that_the_engine_does_not_know(engine: PocketSphinxEngine, five: bytes) -> None:
+    (segment,) = engine.recognise(five, Recognition())
+    assert (segment.language, segment.language_probability, segment.scores) == ("en", None, None)
+    assert "takes all speech for US English" in engine.degraded_reason
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (Recognition(task=Task.TRANSLATE), "translation_not_supported"),
+        (Recognition(temperature=0.0), "temperature_not_supported"),
+        (Recognition(language="de"), "unsupported_language"),
+    ],
+)
+def test_what_it_cannot_do_it_refuses(engine: PocketSphinxEngine, request_: Recognition, code: str) -> None:
+    with pytest.raises(EngineRejected) as refused:
+        engine.model_for(request_)
+    assert refused.value.failure.code == code
 
 
 def test_a_pause_leaves_no_mark_in_the_text(engine: PocketSphinxEngine, five: bytes) -> None:

@@ -122,6 +122,29 @@ def test_a_shorter_job_that_finds_no_idle_worker_is_more_urgent(engine: Engine) 
     assert is_more_urgent_work_waiting(engine, at_work)
 
 
+def test_of_what_nobody_waits_for_a_job_does_not_make_way_at_once(engine: Engine) -> None:
+    at_work = being_done(engine)
+    submitted(engine, audio_seconds=3)
+    execute(engine, LONG_AGO)
+    with unit_of_work(engine) as uow:
+        assert not uow.jobs.has_more_urgent(at_work, interactive_only=True)
+
+
+def test_for_what_somebody_waits_for_a_job_makes_way_at_once(engine: Engine) -> None:
+    at_work = being_done(engine)
+    submitted(engine, audio_seconds=7200, interactive=True)
+    execute(engine, LONG_AGO)
+    with unit_of_work(engine) as uow:
+        assert uow.jobs.has_more_urgent(at_work, interactive_only=True)
+
+
+def test_what_somebody_waits_for_goes_before_its_owner_s_other_jobs(engine: Engine, work: Work) -> None:
+    patient = [submitted(engine, audio_seconds=3) for _ in range(3)]
+    awaited = submitted(engine, audio_seconds=600, interactive=True)
+    work.until(lambda: jobs(engine) == [])
+    assert work.done == [awaited, *patient]
+
+
 def test_a_job_that_has_only_just_come_may_find_an_idle_worker(engine: Engine) -> None:
     at_work = being_done(engine)
     submitted(engine, audio_seconds=3)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from threading import Barrier, Event, Thread
 from typing import Any, BinaryIO, cast
 from uuid import UUID
@@ -12,11 +13,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
+from hansard.application.edit import Edited, transcript_at
 from hansard.application.ports import Erasure
 from hansard.application.reconcile import Mended
+from hansard.domain import editing
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Admission
-from hansard.domain.errors import Category, EnginePaused, Failure, InvalidRequest, NotFound
+from hansard.domain.errors import Category, EnginePaused, Failure, InvalidRequest, NotFound, RevisionMismatch
 from hansard.domain.events import AudioFileErased
 from hansard.domain.transcription import Parameters, Transcription
 from hansard.persistence import tables
@@ -359,11 +362,51 @@ def test_a_sweep_finds_nothing_to_mend_in_what_is_just_being_asked_for(database:
     assert not any(each.found_disagreement for each in sweeps)
 
 
+# ── Editors ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("positions", [(0, 0, 0, 0), (0, 1, 2, 3)], ids=["one segment", "different segments"])
+def test_of_several_editors_at_once_one_wins_and_the_others_are_told(
+    database: RealDatabase, positions: tuple[int, ...]
+) -> None:
+    shop = a_shop(database)
+    record = shop.transcribe(shop.submitted(PCM).id).id
+    calls = [
+        partial(shop.edit_transcript, record, partial(editing.amend, position=at, text=f"by {editor}"), expected={0})
+        for editor, at in enumerate(positions)
+    ]
+    answers = together(*calls)
+    (won,) = [answer for answer in answers if isinstance(answer, Edited)]
+    assert sum(isinstance(answer, RevisionMismatch) for answer in answers) == 3
+    with database.unit_of_work() as uow:
+        current = uow.transcripts.current(record)
+        (revision,) = uow.transcripts.revisions(record)
+    assert current is not None
+    assert current.number == won.revision == revision.number == 1
+    assert revision.hunks == won.hunks
+    assert current.transcript.segments[won.hunks[0].at] in won.hunks[0].inserted
+
+
+def test_editors_who_take_whatever_is_there_all_have_their_turn(database: RealDatabase) -> None:
+    shop = a_shop(database)
+    record = shop.transcribe(shop.submitted(PCM).id).id
+    edits = [partial(editing.amend, position=at, text=f"segment {at}") for at in range(4)]
+    together(*[partial(shop.edit_transcript, record, edit, expected=None) for edit in edits])
+    with database.unit_of_work() as uow:
+        current = uow.transcripts.current(record)
+        assert current is not None
+        assert [revision.number for revision in uow.transcripts.revisions(record)] == [1, 2, 3, 4]
+        first = transcript_at(uow, record, 0)
+    assert current.transcript.text == "segment 0 segment 1 segment 2 segment 3 word5"
+    assert first.text == "word1 word2 word3 word4 word5"
+
+
 def test_the_rows_of_what_was_deleted_are_all_gone(database: RealDatabase) -> None:
     """A table that is added later, and forgotten in deletions, is found here."""
     shop = a_shop(database)
     transcription = shop.submit(shop.uploaded(PCM).id, Parameters())
     shop.transcribe(transcription.id)
+    shop.edit_transcript(transcription.id, partial(editing.merge, position=0), expected=None)
     shop.delete_audio(transcription.audio_id)
     kept = {"events", "circuits", "idempotency_keys"}
     left = {name: database.count(name) for name in tables.metadata.tables if name not in kept}

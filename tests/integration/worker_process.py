@@ -71,7 +71,12 @@ def hang(*_: object) -> None:
 
 
 transcribe = Transcribe(
-    unit_of_work=unit_of_work, runner=Runner(), prepared=FakePreparedAudio(), max_crashes=3, clock=now
+    unit_of_work=unit_of_work,
+    runner=Runner(),
+    quick_runner=Runner(),
+    prepared=FakePreparedAudio(),
+    max_crashes=3,
+    clock=now,
 )
 ended = run_worker(
     URL,

@@ -11,7 +11,7 @@ import pytest
 
 from hansard.application.ports import EngineState, EngineStatus
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected
-from hansard.domain.transcription import Parameters
+from hansard.domain.transcription import Parameters, Task
 from hansard.engines import model_download
 from hansard.engines.child import ChildProcess
 from hansard.engines.model_download import DownloadFailed, ModelDownload
@@ -85,6 +85,11 @@ def no_token_for_that_language(tiny_whisper: Path) -> Provoked:
 @provokes(WHISPER, "The same, where only the loaded model shows that it knows English alone")
 def english_alone(tmp_path: Path) -> Provoked:
     return engine_fails(whisper(build_tiny_whisper(tmp_path / "m", multilingual=False)), Parameters(language="de"))
+
+
+@provokes(WHISPER, "A translation by a model that does not translate: `….en`, turbo, distil")
+def turbo_asked_to_translate() -> Provoked:
+    return engine_fails(whisper("large-v3-turbo"), Parameters(task=Task.TRANSLATE))
 
 
 @provokes(WHISPER, "The model is damaged")
@@ -236,6 +241,16 @@ def another_model() -> Provoked:
 @provokes(POCKETSPHINX, "A language other than English")
 def another_language() -> Provoked:
     return engine_fails(PocketSphinxEngine(), Parameters(language="fr"))
+
+
+@provokes(POCKETSPHINX, "A translation")
+def translation() -> Provoked:
+    return engine_fails(PocketSphinxEngine(), Parameters(task=Task.TRANSLATE))
+
+
+@provokes(POCKETSPHINX, "A temperature")
+def temperature() -> Provoked:
+    return engine_fails(PocketSphinxEngine(), Parameters(temperature=0.0))
 
 
 # ── The choice ───────────────────────────────────────────────────────────────────────────────────────────

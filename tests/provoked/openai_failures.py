@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansard.domain.transcription import Parameters
+from hansard.domain.transcription import Parameters, Task
 from tests.error_table import Provoked, engine_fails, provokes
 from tests.openai_server import (
     API_KEY,
@@ -147,3 +147,14 @@ def asked_for_none_of_openais(openai_server: OpenAiServer) -> Provoked:
 @provokes(SECTION, "A prompt or hotwords for a model that takes none")
 def prompted(openai_server: OpenAiServer) -> Provoked:
     return engine_fails(openai_server.engine(model=DIARIZING), Parameters(prompt="A debate."))
+
+
+@provokes(SECTION, "A translation by a model of OpenAI's that does not translate")
+def asked_to_translate(openai_server: OpenAiServer) -> Provoked:
+    asked = Parameters(model="gpt-4o-transcribe", task=Task.TRANSLATE)
+    return engine_fails(openai_server.engine(base_url=None), asked)
+
+
+@provokes(SECTION, "A language that OpenAI's models do not know")
+def asked_in_volapuek(openai_server: OpenAiServer) -> Provoked:
+    return engine_fails(openai_server.engine(base_url=None), Parameters(language="vo"))

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from hansard.application.ports import PipelineRunner
 from hansard.audio.voice_activity import SileroModel
+from hansard.domain.transcript import Segment, Transcript
 from hansard.domain.transcription import Status
 from hansard.engines.mock import MockEngine
 from hansard.persistence import database
@@ -30,6 +31,8 @@ from tests.workshop import Workshop, speech
 
 WORK, REQUESTS, SETTINGS = "Workers and pipelines", "Requests", "Settings"
 NOTHING = UUID(int=7)
+ANY = {"If-Match": "*"}
+BACKWARDS = {"segments": [{"start_seconds": 2, "end_seconds": 1, "text": "x"}]}
 
 # ── Workers and pipelines ────────────────────────────────────────────────────────────────────────────────
 
@@ -147,6 +150,16 @@ def completed(client: TestClient) -> str:
     return f"/transcriptions/{transcription_id}"
 
 
+def completed_without_times(client: TestClient) -> str:
+    path = completed(client)
+    said = Transcript(language="en", segments=(Segment(start_seconds=0, end_seconds=1, text="Order!"),))
+    container: Any = client.app.state.container  # type: ignore[attr-defined]
+    with container.unit_of_work() as uow:
+        uow.transcripts.save(UUID(path.rpartition("/")[2]), said)
+        uow.commit()
+    return path
+
+
 def with_key(client: TestClient, content: bytes) -> Any:
     return client.post("/audio", files={"file": ("a.wav", content)}, headers={"Idempotency-Key": "k-1"})
 
@@ -182,6 +195,58 @@ provokes_by(
     "There is no transcript to export",
     lambda client: client.get(f"/transcriptions/{submit(client)['id']}/export?format=txt"),
 )
+provokes_by(
+    "There is no transcript to edit",
+    lambda client: client.patch(f"/transcriptions/{submit(client)['id']}/segments/0", json={"text": "x"}, headers=ANY),
+    lambda client: client.get(f"/transcriptions/{submit(client)['id']}/revisions/0"),
+)
+provokes_by(
+    "A change does not say which revision it is made to",
+    lambda client: client.post(f"{completed(client)}/segments/0/merge"),
+)
+provokes_by(
+    "The transcript was edited since",
+    lambda client: client.post(f"{completed(client)}/segments/0/merge", headers={"If-Match": '"r7"'}),
+)
+provokes_by(
+    "The transcript has no such segment",
+    lambda client: client.patch(f"{completed(client)}/segments/99", json={"text": "x"}, headers=ANY),
+)
+provokes_by(
+    "The transcript has no such speaker",
+    lambda client: client.patch(f"{completed(client)}/speakers/Nobody", json={"name": "x"}, headers=ANY),
+)
+provokes_by(
+    "The transcript has no such revision",
+    lambda client: client.get(f"{completed(client)}/revisions/1"),
+    lambda client: client.post(f"{completed(client)}/revisions/1/restore", headers=ANY),
+)
+provokes_by(
+    "A segment is to be split, and one half would have no text",
+    lambda client: client.post(f"{completed(client)}/segments/0/split", json={"word": 1}, headers=ANY),
+)
+provokes_by(
+    "The last segment is to be merged with the next",
+    lambda client: client.post(f"{completed(client)}/segments/1/merge", headers=ANY),
+)
+provokes_by(
+    "The times of segments that are saved are out of order",
+    lambda client: client.put(f"{completed(client)}/segments", json=BACKWARDS, headers=ANY),
+)
+provokes_by("The format to export is none", lambda client: client.get(f"{completed(client)}/export?format=doc"))
+provokes_by(
+    "The format has no use for a parameter",
+    lambda client: client.get(f"{completed(client)}/export?format=srt&words=true"),
+    lambda client: client.get(f"{completed(client)}/export?max_lines=1"),
+)
+provokes_by(
+    "Times of words are to be marked, and the transcript has none",
+    lambda client: client.get(f"{completed_without_times(client)}/export?format=vtt&words=true"),
+)
+provokes_by(
+    "Who spoke when is to be exported, and the transcript names no speaker",
+    lambda client: client.get(f"{completed(client)}/export?format=rttm"),
+)
 provokes_by("What the `Idempotency-Key` had made was deleted since", spent)
 provokes_by("The `Idempotency-Key` was used for another request", reused)
 provokes_by(
@@ -192,6 +257,8 @@ provokes_by(
     lambda client: client.get("/audio/not-a-uuid"),
 )
 provokes_by("A cursor that is not ours", lambda client: client.get("/transcriptions?cursor=nonsense"))
+provokes_by("A search without a word to look for", lambda client: client.get("/search", params={"q": "-noon"}))
+provokes_by("A search for more than 64 words", lambda client: client.get("/search", params={"q": "noon " * 65}))
 provokes_by("The range begins behind the end of the file", beyond_the_end)
 provokes_by(
     "The body cannot be read",

@@ -26,7 +26,10 @@ from tests.error_table import DOCUMENT, PROVOKERS, QUICK_SECTIONS, Row, raised_b
 from tests.provoked import (  # noqa: F401 - imported to be registered
     database_failures,
     file_failures,
+    input_failures,
+    live_failures,
     local_failures,
+    openai_api_failures,
     openai_failures,
     service_failures,
     storage_failures,

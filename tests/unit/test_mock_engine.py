@@ -8,6 +8,7 @@ import pytest
 from hansard.application.ports import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import Category, ConfigurationError, EngineError, EngineRejected, EngineStopped
+from hansard.domain.transcription import Task
 from hansard.engines.mock import FAILURES, MockEngine
 from tests.fakes import FakeClock
 
@@ -33,6 +34,17 @@ def test_it_cannot_be_had_outside_tests() -> None:
 def test_its_text_tells_how_much_it_heard() -> None:
     (segment,) = MockEngine(testing=True).recognise(THREE_SECONDS, Recognition())
     assert segment.text == "mock heard 3.0 seconds"
+
+
+def test_a_translation_says_that_it_is_one_and_is_english() -> None:
+    (segment,) = MockEngine(testing=True).recognise(THREE_SECONDS, Recognition(task=Task.TRANSLATE, language="de"))
+    assert (segment.text, segment.language) == ("mock translated 3.0 seconds", "en")
+
+
+def test_a_temperature_is_refused() -> None:
+    with pytest.raises(EngineRejected) as refused:
+        MockEngine(testing=True).model_for(Recognition(temperature=0.0))
+    assert refused.value.failure.code == "temperature_not_supported"
 
 
 def test_the_slow_model_counts_the_seconds_in_real_time() -> None:

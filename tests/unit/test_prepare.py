@@ -23,7 +23,7 @@ def started(shop: Workshop, pcm: bytes) -> tuple[UUID, int]:
 
 
 class NoDecoder(FakeAudioDecoder):
-    def decode(self, source):
+    def decode(self, source, *, channel=None):
         raise AssertionError("it was decoded again")
 
 
@@ -78,7 +78,7 @@ def test_a_recording_without_speech_fails_and_says_so() -> None:
 
 def test_a_file_that_cannot_be_decoded_fails_with_the_decoders_reason() -> None:
     class Encrypted(FakeAudioDecoder):
-        def decode(self, source):
+        def decode(self, source, *, channel=None):
             raise InvalidAudio("The file is encrypted.", code="encrypted")
 
     shop = Workshop()
@@ -93,7 +93,7 @@ def test_a_file_that_cannot_be_decoded_fails_with_the_decoders_reason() -> None:
 
 def test_an_error_nobody_foresaw_fails_as_ours_and_keeps_its_text_out_of_the_record() -> None:
     class Broken(FakeAudioDecoder):
-        def decode(self, source):
+        def decode(self, source, *, channel=None):
             raise ZeroDivisionError("secret detail")
 
     shop = Workshop()

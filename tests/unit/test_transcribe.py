@@ -9,8 +9,9 @@ from hansard.application.run import GaveWay
 from hansard.application.transcribe import BrokenOff, Steps
 from hansard.domain.errors import HansardError, NotFound, StorageError
 from hansard.domain.events import Interruption, TranscriptionInterrupted
-from hansard.domain.transcription import Status
+from hansard.domain.transcription import Parameters, Status
 from hansard.pipelines.in_process import InProcessRunner
+from tests.fakes import FakeUnitOfWork
 from tests.workshop import Workshop, speech
 
 
@@ -326,6 +327,42 @@ def test_a_job_that_has_just_begun_does_not_give_way() -> None:
     shop = Workshop()
     shop.database.more_urgent_work = True
     assert shop.transcribe(shop.submitted(speech(4)).id).status is Status.COMPLETED
+
+
+def test_a_job_that_has_just_begun_gives_way_to_what_somebody_waits_for() -> None:
+    shop = Workshop()
+    shop.database.interactive_work = True
+    submitted = shop.submitted(speech(4))
+    with pytest.raises(GaveWay):
+        shop.transcribe(submitted.id)
+    assert len(shop.database.passages[submitted.id]) == 1
+
+
+def test_a_job_whose_speech_is_all_heard_does_not_give_way() -> None:
+    shop = Workshop()
+    shop.database.interactive_work = True
+    assert shop.transcribe(shop.submitted(speech(1)).id).status is Status.COMPLETED
+
+
+def test_while_somebody_waits_only_the_end_waits_for_the_disk() -> None:
+    shop = Workshop()
+    job = shop.submitted(speech(2), Parameters(interactive=True)).id
+    commits: list[str] = []
+
+    class Watched(FakeUnitOfWork):
+        def commit(self) -> None:
+            commits.append("commit")
+            super().commit()
+
+        def checkpoint(self) -> None:
+            commits.append("checkpoint")
+            FakeUnitOfWork.commit(self)
+
+    shop.database.unit_of_work = lambda: Watched(shop.database)  # type: ignore[method-assign]
+    shop.transcribe(job)
+    about_the_engine = commits.index("commit")
+    assert commits[-1] == "commit"
+    assert set(commits[:about_the_engine]) == {"checkpoint"}
 
 
 # ── Deletions ────────────────────────────────────────────────────────────────────────────────────────────

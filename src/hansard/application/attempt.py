@@ -13,6 +13,7 @@ from hansard.domain.errors import EngineError, HansardError
 from hansard.domain.events import Interruption
 from hansard.domain.speech import Span, Speech, plan_passages
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
+from hansard.domain.transcription import Task
 
 REPORT_EVERY_SECONDS = 1.0
 """How often a passage at work says how far it is."""
@@ -21,7 +22,7 @@ REPORT_EVERY_SECONDS = 1.0
 @dataclass(slots=True, kw_only=True)
 class AttemptAtWork:
     """`done` was on record before it, `finished` it adds, as `decoding`. From `gives_way_at` on, it lets more urgent
-    work go first.
+    work go first; before, only what somebody waits for. `spoken` is the language that it heard.
     """
 
     run: Run
@@ -35,6 +36,7 @@ class AttemptAtWork:
     is_probe: bool = False
     decoding: int = 0
     finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
+    spoken: str | None = None
 
     def recognise(self, speech: Iterable[Span], request: Recognition) -> None:
         """Raises `EngineError`; `Superseded` when nobody wants it any more; `GaveWay`. The circuit breaker is told."""
@@ -51,13 +53,13 @@ class AttemptAtWork:
             raise
 
     def _recognise_passage(self, span: Span, request: Recognition) -> None:
-        # One language for a recording: short passages are too little to detect it from, each for itself.
-        language = request.language or Transcript.of((*self.done, *self.finished)).language
         call = EngineCall()
-        segments = self._listen(span, replace(request, language=language), call)
+        # One language for a recording: short passages are too little to detect it from, each for itself.
+        segments = self._listen(span, replace(request, language=request.language or self.spoken), call)
         passage = RecognisedPassage(
             span=span, engine=self.engine.name, model=self.model, segments=segments, decoding=self.decoding
         )
+        self.spoken = self.spoken or _language_spoken(passage, request, call)
         gave_way = self._keep(passage, call)
         if len(self.finished) == 1:
             self.breaker.succeeded(self.engine.name)
@@ -85,7 +87,10 @@ class AttemptAtWork:
             transcription.advance_attempt(passage.span.seconds, provider_request_id=request_id)
             transcription.report(self._activity, self._progress(passage.span.end_seconds))
             now = self.run.clock()
-            gives_way = now >= self.gives_way_at and uow.jobs.has_more_urgent(transcription.id)
+            is_last = passage.span.end_seconds >= self.speech.regions[-1].end_seconds
+            gives_way = not is_last and uow.jobs.has_more_urgent(
+                transcription.id, interactive_only=now < self.gives_way_at
+            )
             if gives_way:
                 transcription.interrupt(now, Interruption.GAVE_WAY)
         self.finished.append(passage)
@@ -103,6 +108,12 @@ class AttemptAtWork:
             max(0.0, min(region.end_seconds, reached_seconds) - region.start_seconds) for region in self.speech.regions
         )
         return heard / self.speech.seconds
+
+
+def _language_spoken(passage: RecognisedPassage, request: Recognition, call: EngineCall) -> str | None:
+    if call.spoken:
+        return call.spoken[0]
+    return None if request.task is Task.TRANSLATE else Transcript.of([passage]).language
 
 
 def activity(engine: SpeechEngine, decoding: int) -> str:

@@ -40,11 +40,18 @@ def once(
     """
     if key is None:
         return make()
-    made_id = uow.idempotency.find(key, since=at - KEPT_FOR)
-    if made_id is None:
+    made = made_before(uow, key, at, find=find)
+    if made is None:
         made = make()
         uow.idempotency.keep(key, made.id, at)
-        return made
+    return made
+
+
+def made_before(uow: UnitOfWork, key: IdempotencyKey, at: datetime, *, find: Callable[[UUID], Made]) -> Made | None:
+    """What was made for `key`, if anything was. Raises as `once` does."""
+    made_id = uow.idempotency.find(key, since=at - KEPT_FOR)
+    if made_id is None:
+        return None
     try:
         return find(made_id)
     except NotFound as error:

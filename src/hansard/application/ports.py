@@ -3,7 +3,7 @@
 One contract suite per port (`tests/contract/`) runs against the fake and against the real adapter.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +14,13 @@ from uuid import UUID
 
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit
+from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.events import Event
+from hansard.domain.live import LiveRequest
+from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
-from hansard.domain.transcription import Attempt, Parameters, Status, Transcription
+from hansard.domain.transcription import Attempt, Parameters, Status, Task, Transcription
 
 Clock = Callable[[], datetime]
 """The time now, timezone-aware."""
@@ -58,6 +61,87 @@ class AudioStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """What a URL led to. `stream` can be rewound; `name` is what a stranger calls it, perhaps nothing."""
+
+    stream: BinaryIO
+    name: str
+
+
+class RemoteFiles(Protocol):
+    def fetch(self, url: str) -> AbstractContextManager[RemoteFile]:
+        """All of the file, kept here until the context ends.
+
+        Raises `UrlRefused` and `TooLarge`; `DownloadFailed` when the other server is at fault; `StorageError` when the
+        file cannot be kept.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialUpload:
+    """A recording that comes in piece by piece. Once it is whole, it becomes the audio file of the same id.
+
+    `offset_bytes` of its `length_bytes` are here, safe from a power cut. `parameters` are those of the transcription
+    that is wanted of it, if one is; `metadata` is what the client called it, word for word.
+    """
+
+    id: UUID
+    owner: str
+    file_name: str
+    metadata: str
+    length_bytes: int
+    offset_bytes: int
+    parameters: Parameters | None
+    request_id: str | None
+    expires_at: datetime
+
+    @property
+    def is_whole(self) -> bool:
+        return self.offset_bytes == self.length_bytes
+
+
+class HeldUpload(Protocol):
+    """One that nobody else may touch meanwhile."""
+
+    @property
+    def upload(self) -> PartialUpload: ...
+
+    def append(self, block: bytes) -> None:
+        """Write behind what there is. It does not count before it is kept."""
+        ...
+
+    def keep(self, *, expires_at: datetime) -> None:
+        """Make all that was appended safe from a power cut, and count it."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """What is kept, from its beginning."""
+        ...
+
+    def remove(self) -> None: ...
+
+
+class PartialUploads(Protocol):
+    """Uploads that are under way on this machine. They survive any process. Raises `StorageError`."""
+
+    def add(self, upload: PartialUpload) -> None: ...
+
+    def get(self, upload_id: UUID) -> PartialUpload:
+        """As it was last kept. Raises `NotFound`."""
+        ...
+
+    def hold(self, upload_id: UUID) -> AbstractContextManager[HeldUpload]:
+        """Raises `NotFound`, and `UploadInUse` while anybody, in any process, holds it.
+
+        What was appended and not kept is forgotten.
+        """
+        ...
+
+    def ids(self) -> tuple[UUID, ...]: ...
+
+
 class AudioDecoder(Protocol):
     """Makes any container into what engines hear. Raises `InvalidAudio` saying what is wrong with the file."""
 
@@ -65,8 +149,15 @@ class AudioDecoder(Protocol):
         """Read the headers and decode the first samples."""
         ...
 
-    def decode(self, source: BinaryIO) -> Iterator[bytes]:
-        """16 kHz mono s16le in blocks of at most a few seconds, in constant memory."""
+    def decode(self, source: BinaryIO, *, channel: int | None = None) -> Iterator[bytes]:
+        """16 kHz mono s16le in blocks of at most a few seconds, in constant memory.
+
+        All channels mixed, or the one of that number, from 0; every channel comes out equally long.
+        """
+        ...
+
+    def channels_alike(self, source: BinaryIO) -> bool:
+        """Whether all channels say the same, so that to hear them apart is to hear it again."""
         ...
 
 
@@ -76,6 +167,86 @@ class SpeechDetector(Protocol):
     def feed(self, block: bytes) -> None: ...
 
     def finish(self) -> Speech: ...
+
+
+class StreamDecoder(Protocol):
+    """Makes a stream into what engines hear, as it comes in; one object for one stream. Raises `InvalidAudio`."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The 16 kHz mono s16le that can be had by now; chunks may end anywhere."""
+        ...
+
+    def finish(self) -> bytes:
+        """The rest. Also to be called where it is not wanted, to let go of what is held."""
+        ...
+
+
+class SpeechProbabilities(Protocol):
+    """How likely somebody speaks, a window at a time; one object for one stream."""
+
+    @property
+    def window_seconds(self) -> float: ...
+
+    def feed(self, block: bytes) -> Sequence[float]:
+        """The probabilities of the windows that are whole by now."""
+        ...
+
+
+class SpooledStream(Protocol):
+    """What a live session has taken in, on this machine's disk. Nobody else has it until it is released.
+
+    Raises `StorageError` where the disk does not do its part.
+    """
+
+    @property
+    def request(self) -> LiveRequest: ...
+
+    @property
+    def received_bytes(self) -> int: ...
+
+    def append(self, chunk: bytes) -> None:
+        """It survives this process from now on."""
+        ...
+
+    def sync(self) -> None:
+        """What was appended survives a power cut, too."""
+        ...
+
+    def note(self, passage: RecognisedPassage) -> None:
+        """Keep what was recognised."""
+        ...
+
+    def passages(self) -> tuple[RecognisedPassage, ...]: ...
+
+    def blocks(self) -> Iterator[bytes]:
+        """All that was appended."""
+        ...
+
+    def recording(self) -> BinaryIO:
+        """The same as a file that any player opens, which the caller closes."""
+        ...
+
+    def release(self) -> None:
+        """Let go of it, for whoever takes it next."""
+        ...
+
+    def remove(self) -> None: ...
+
+    def set_aside(self) -> None:
+        """Keep it out of everybody's way: it cannot be made a recording."""
+        ...
+
+
+class LiveSpool(Protocol):
+    def create(self, session_id: UUID, request: LiveRequest) -> SpooledStream: ...
+
+    def take(self, session_id: UUID) -> SpooledStream:
+        """Raises `NotFound`; `Conflict` while somebody else has it."""
+        ...
+
+    def abandoned(self, before: datetime) -> tuple[UUID, ...]:
+        """Those that nobody has, and that have taken in nothing since `before`."""
+        ...
 
 
 class PreparedAudio(Protocol):
@@ -125,6 +296,8 @@ class Recognition:
     language: str | None = None
     prompt: str | None = None
     hotwords: str | None = None
+    task: Task = Task.TRANSCRIBE
+    temperature: float | None = None
 
 
 ANYTHING = Recognition()
@@ -136,11 +309,13 @@ class EngineCall:
     """What passes between an engine at work and whoever waits for it, beside text.
 
     `stop` is set, from another thread, when the answer is not wanted any more. `request_ids` are the provider's names
-    for the requests it was sent, in order; the engine appends each as soon as it is known.
+    for the requests it was sent, in order; the engine appends each as soon as it is known. To `spoken` it appends the
+    code of the language that it detected, which is not that of the text where it translates.
     """
 
     stop: Flag = field(default_factory=Flag)
     request_ids: list[str] = field(default_factory=list[str])
+    spoken: list[str] = field(default_factory=list[str])
 
 
 class SpeechEngine(Protocol):
@@ -178,6 +353,32 @@ class SpeechEngine(Protocol):
 
         Within a second of `call.stop` being set the engine has given up what can be given up (a request to a provider,
         a child process) and the iterator ends or raises `EngineStopped`; what it is told then counts for nothing.
+        """
+        ...
+
+
+class Diarizer(Protocol):
+    """Tells who speaks when. Raises `DiarizationFailed`. Thread-safe."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def limitation(self) -> str | None:
+        """What those who rely on its turns should know; None for one of full quality."""
+        ...
+
+    def status(self) -> EngineStatus:
+        """Whether it can work here and now. Quick, and without the network."""
+        ...
+
+    def diarize(
+        self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
+    ) -> tuple[Turn, ...]:
+        """Turns in order of time, labelled "1", "2" … in the order in which they first speak.
+
+        `audio` gives the samples of a span, 16 kHz mono s16le. Memory does not grow with the recording beyond a
+        kilobyte or so a second. Returns, or raises `EngineStopped`, soon after `stop` is set.
         """
         ...
 
@@ -281,14 +482,92 @@ class TranscriptRepository(Protocol):
         """The finished passages, in order of time."""
         ...
 
+    def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None: ...
+
+    def turns(self, transcription_id: UUID) -> tuple[Turn, ...] | None:
+        """Who spoke when; None where that was not worked out (yet)."""
+        ...
+
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
-        """Keep the transcript, in place of its passages."""
+        """Keep the transcript, in place of its passages and of any that was there, with all its revisions.
+
+        It is revision 0, and can be searched from now on.
+        """
         ...
 
     def get(self, transcription_id: UUID) -> Transcript | None: ...
 
+    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+        """Keep the transcript as it is after `revision`, whose hunks make it of the one before, and the revision.
+
+        Raises `RevisionMismatch` unless the revision before it is the current one.
+        """
+        ...
+
+    def revision(self, transcription_id: UUID) -> int:
+        """The number of the current revision; 0 for what the engine wrote."""
+        ...
+
+    def current(self, transcription_id: UUID) -> Revised | None:
+        """The transcript with the number of its revision, as they are at one moment."""
+        ...
+
+    def revisions(self, transcription_id: UUID, *, after: int = 0) -> tuple[Revision, ...]:
+        """All that were made after that one, oldest first."""
+        ...
+
+    def history(self, transcription_id: UUID, *, limit: int, cursor: str | None = None) -> Page[RevisionNote]:
+        """Who made which revision, newest first. Raises `InvalidRequest` for a cursor it did not make."""
+        ...
+
     def clear(self, transcription_id: UUID) -> None:
-        """Forget the passages: they are of no use for what is asked now."""
+        """Forget what was found out so far: it is of no use for what is asked now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchQuery:
+    """What to look for. `words` are written as in a web search: "a phrase", -not, OR, prefix*.
+
+    None leaves a filter out. `metadata` are labels that the transcription must all carry.
+    """
+
+    words: str
+    speaker: str | None = None
+    language: str | None = None
+    file_name: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchHit:
+    """A segment that has what was looked for. `matches` are the places in its text, in characters from `start` to
+    `end`, with the time at which each is said: of the word, where words have times, else of the segment.
+    """
+
+    transcription_id: UUID
+    audio_id: UUID
+    file_name: str
+    created_at: datetime
+    segment: Segment
+    matches: tuple["SearchMatch", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMatch:
+    start: int
+    end: int
+    seconds: float
+
+
+class SearchIndex(Protocol):
+    def find(self, query: SearchQuery, *, owner: str, limit: int, cursor: str | None = None) -> Page[SearchHit]:
+        """The newest transcription first, and within one in order of time.
+
+        Raises `InvalidRequest` for a cursor it did not make, and for words in which there is nothing to look for.
+        """
         ...
 
 
@@ -404,8 +683,11 @@ class JobQueue(Protocol):
         """The transcriptions that have a job, waiting or being done."""
         ...
 
-    def has_more_urgent(self, transcription_id: UUID) -> bool:
-        """Whether a job waits that should have been taken before this one, which is being done."""
+    def has_more_urgent(self, transcription_id: UUID, *, interactive_only: bool = False) -> bool:
+        """Whether a job waits that should have been taken before this one, which is being done.
+
+        `interactive_only`: counting none but those that somebody waits for.
+        """
         ...
 
     def defer_erasure(self, erasure: Erasure) -> None:
@@ -430,6 +712,9 @@ class UnitOfWork(AbstractContextManager["UnitOfWork", None], Protocol):
     def transcripts(self) -> TranscriptRepository: ...
 
     @property
+    def search(self) -> SearchIndex: ...
+
+    @property
     def circuits(self) -> CircuitRepository: ...
 
     @property
@@ -441,7 +726,41 @@ class UnitOfWork(AbstractContextManager["UnitOfWork", None], Protocol):
     @property
     def jobs(self) -> JobQueue: ...
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """When this returns, it survives a power cut."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Commit what can be done again: a crash of the database may undo it, with what came after it, and only if it
+        happens within a second. That saves waiting for the disk.
+        """
+        ...
+
+
+class Watch(Protocol):
+    """One waiter's view of one transcription."""
+
+    async def change(self) -> Status | None:
+        """Return when it was changed since this was last called, or since the watch began: with its status then.
+
+        None: whoever waits should look for himself. News may get lost, so that comes every few seconds at the latest.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """News of transcriptions for those who wait for them, who are many and wait long: hence asyncio, without threads.
+
+    All of it is used on the event loop that runs `listen`.
+    """
+
+    async def listen(self) -> None:
+        """Hear the news until this is cancelled. A database that is away is waited for."""
+        ...
+
+    def watch(self, transcription_id: UUID) -> AbstractContextManager[Watch]:
+        """News of the moments before counts, too: of what has just been asked for, nothing is missed."""
+        ...
 
 
 class PipelineRunner(Protocol):

@@ -40,7 +40,7 @@ from hansard.domain.coverage import covered, speech_within
 from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, EngineRejected, Failure
 from hansard.domain.speech import Span, Speech, remaining
 from hansard.domain.transcript import RecognisedPassage, Transcript
-from hansard.domain.transcription import Parameters
+from hansard.domain.transcription import Parameters, Task
 
 SHORTEST_SLICE_SECONDS = 30.0
 """What a run may work before it gives way to more urgent ones: to start it again costs about half a second."""
@@ -80,9 +80,11 @@ class Recognise:
         with run.failures_recorded():
             with run.look() as (uow, transcription):
                 parameters = transcription.parameters
-                stored = uow.audio.get(transcription.audio_id).stored
-            if not self.prepared.exists(transcription_id):
-                watched_call(partial(self.prepare_audio, transcription_id, stored), run.check)
+                audio = None
+                if not self.prepared.exists(transcription_id):
+                    audio = uow.audio.get(transcription.audio_id)
+            if audio is not None:
+                watched_call(partial(self.prepare_audio, transcription_id, audio, parameters.channels), run.check)
             recognition = _Recognition(step=self, run=run, parameters=parameters, gives_way_at=gives_way_at)
             return recognition.complete()
 
@@ -94,6 +96,8 @@ def recognition(parameters: Parameters) -> Recognition:
         language=parameters.language,
         prompt=parameters.prompt,
         hotwords=parameters.hotwords,
+        task=parameters.task,
+        temperature=parameters.temperature,
     )
 
 
@@ -131,7 +135,7 @@ class _Recognition:
     def _with_any_engine(self) -> AttemptAtWork:
         """Where engines are only paused, the chain is gone through again when the first pause is over."""
         while True:
-            self.request, self.refusals, self.left = recognition(self.parameters), [], None
+            self.request, self.refusals, self.left = self._wish(), [], None
             for engine in self.step.chain.candidates(self.parameters):
                 attempt = self._with(engine)
                 if attempt is not None:
@@ -148,6 +152,8 @@ class _Recognition:
             self.step.chain.require_ready(engine, self.request, on_wait=self.run.report, wait=self._sleep)
         except EngineError as refusal:
             self.refusals.append(refusal)
+            if engine.name == self.parameters.engine:
+                self._leave(refusal)
             return None
         try:
             return self._with_retries(engine)
@@ -161,6 +167,26 @@ class _Recognition:
                 raise
             self._leave(error)
         return None
+
+    def _wish(self) -> Recognition:
+        """What was asked for, in the language in which the recording has been heard so far.
+
+        What an engine of lesser quality tells of it counts for nothing: it takes everything for what it knows. A
+        translation does not tell what is spoken.
+        """
+        wish = recognition(self.parameters)
+        if wish.language is not None or wish.task is Task.TRANSLATE:
+            return wish
+        with self.run.look() as (uow, transcription):
+            passages = uow.transcripts.passages(transcription.id)
+        engines = self.step.chain.engines
+        able = {name for name, engine in engines.items() if engine.degraded_reason is None}
+        return replace(wish, language=Transcript.of(each for each in passages if each.engine in able).language)
+
+    def _remember_language(self, attempt: AttemptAtWork) -> None:
+        """For the attempts that follow: a short passage, or a gap, is too little to detect it from."""
+        if self.request.language is None and attempt.engine.degraded_reason is None:
+            self.request = replace(self.request, language=attempt.spoken)
 
     def _leave(self, error: EngineError) -> None:
         """The model asked for was that engine's; the next one uses its own."""
@@ -177,6 +203,7 @@ class _Recognition:
                 attempt.recognise(remaining(attempt.speech.regions, done), self.request)
             except EngineError as error:
                 self.failed = error
+                self._remember_language(attempt)
                 # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
                 failures = 1 if attempt.finished else failures + 1
                 delay = self.step.retry.delay_seconds(error, attempts=failures, waited_seconds=self.waited_seconds)
@@ -185,6 +212,7 @@ class _Recognition:
                     raise
                 self._wait(delay, f"trying {engine.name} again in {delay:.0f} s: {error}")
             else:
+                self._remember_language(attempt)
                 self._end_attempt()
                 return attempt
 

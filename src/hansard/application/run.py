@@ -34,7 +34,7 @@ class Run:
             transcription = self._mine(uow, for_update=True)
             yield uow, transcription
             uow.transcriptions.save(transcription)
-            uow.commit()
+            keep(uow, transcription)
 
     @contextmanager
     def look(self) -> Generator[tuple[UnitOfWork, Transcription]]:
@@ -91,6 +91,16 @@ class Run:
     def _fail(self, failure: Failure) -> None:
         with self.change() as (_, transcription):
             transcription.fail(failure, self.clock())
+
+
+def keep(uow: UnitOfWork, transcription: Transcription) -> None:
+    """Commit. Somebody who waits need not wait for the disk before the record is closed: until then, all that he was
+    promised is that the work will be done.
+    """
+    if transcription.parameters.interactive and not transcription.status.is_final:
+        uow.checkpoint()
+    else:
+        uow.commit()
 
 
 def internal_failure(message: str) -> Failure:

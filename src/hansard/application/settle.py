@@ -6,7 +6,9 @@ from uuid import UUID
 
 from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
 from hansard.application.run import Run
+from hansard.domain.channels import folded, folded_coverage
 from hansard.domain.coverage import Coverage, covered
+from hansard.domain.diarization import with_speakers
 from hansard.domain.errors import InvalidAudio
 from hansard.domain.events import EngineFellBack, Event
 from hansard.domain.speech import Speech
@@ -51,13 +53,17 @@ class Settle:
         with run.failures_recorded(), run.change() as (uow, transcription):
             speech = uow.transcripts.speech(transcription_id) or Speech(0.0, ())
             passages = uow.transcripts.passages(transcription_id)
+            turns = uow.transcripts.turns(transcription_id) or ()
             transcript, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.gap_seconds)
             _require_words(transcript, speech)
+            transcript, coverage = folded(transcript, speech), folded_coverage(coverage, speech)
+            transcript = with_speakers(transcript, turns)
             most = _most_used(passages)
             result = Result(
                 engine=most.engine,
                 model=most.model,
                 language=transcript.language,
+                language_probability=transcript.language_probability,
                 audio_seconds=speech.audio_seconds,
                 speech_seconds=speech.seconds,
                 word_count=transcript.word_count,

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from hansard.application.backlog import QueuePolicy
+from hansard.application.diarize import require_diarizer, wants_diarizer
 from hansard.application.idempotency import once, request_key
-from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
+from hansard.application.ports import Clock, Diarizer, SpeechEngine, UnitOfWork
 from hansard.application.recognise import recognition
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile
-from hansard.domain.errors import InvalidRequest
-from hansard.domain.transcription import AUTO, Parameters, Transcription
+from hansard.domain.channels import require_channels
+from hansard.domain.errors import EngineRejected, InvalidRequest
+from hansard.domain.transcription import AUTO, Channels, Parameters, Transcription
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Submit:
 
     unit_of_work: Callable[[], UnitOfWork]
     engines: Mapping[str, SpeechEngine]
+    diarizer: Diarizer
     policy: QueuePolicy
     clock: Clock
 
@@ -64,8 +67,25 @@ class Submit:
     ) -> Transcription:
         """The row, its event and its job, if there is room."""
         self.policy.require_room(uow, owner)
+        return self.queue(uow, audio, parameters, owner=owner, request_id=request_id)
+
+    def queue(
+        self,
+        uow: UnitOfWork,
+        audio: AudioFile,
+        parameters: Parameters,
+        *,
+        owner: str,
+        request_id: str | None,
+        id: UUID | None = None,
+    ) -> Transcription:
+        """The same for what was promised room before. `id` None: a new one. Raises `InvalidAudio` where there are no
+        channels to be heard apart.
+        """
+        if parameters.channels is Channels.SEPARATE:
+            require_channels(audio.properties.channels)
         transcription = Transcription.queue(
-            audio_id=audio.id, parameters=parameters, at=self.clock(), owner=owner, request_id=request_id
+            audio_id=audio.id, parameters=parameters, at=self.clock(), owner=owner, request_id=request_id, id=id
         )
         uow.transcriptions.add(transcription)
         uow.jobs.defer_transcription(transcription, audio_seconds=audio.properties.duration_seconds)
@@ -77,10 +97,14 @@ class Submit:
             self.policy.require_room(uow, owner)
 
     def check(self, parameters: Parameters) -> None:
-        """Raises `InvalidRequest` for an unknown engine and `EngineRejected` when the one named can't do that.
+        """Raises `InvalidRequest` for an unknown engine, and where nobody here can tell who speaks; `EngineRejected`
+        when the engine named can't do that.
 
-        What `auto` can do is only known when a worker takes the job: engines come and go.
+        What `auto` can do is only known when a worker takes the job: engines come and go. Another engine may take over
+        what the one named can't do, if it may; but not a model that nobody knows.
         """
+        if wants_diarizer(parameters):
+            require_diarizer(self.diarizer)
         name = parameters.engine
         if name == AUTO:
             return
@@ -91,4 +115,8 @@ class Submit:
                 code="unknown_engine",
                 help=f"Use one of: {known}. GET /engines tells what each can do here.",
             )
-        self.engines[name].model_for(recognition(parameters))
+        try:
+            self.engines[name].model_for(recognition(parameters))
+        except EngineRejected as refusal:
+            if not parameters.falls_back or refusal.failure.code == "unknown_model":
+                raise

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from typing import BinaryIO
+from uuid import UUID
 
 from hansard.application.idempotency import once, request_key
 from hansard.application.ports import UnitOfWork
@@ -28,16 +29,18 @@ class SubmitUpload:
         request_id: str | None = None,
         idempotency_key: str | None = None,
         coalesce: bool = False,
+        audio_id: UUID | None = None,
+        asked: object = None,
     ) -> Transcription:
-        """`idempotency_key` and `coalesce` are those of `Submit`. Where there is a transcription already, no second
-        audio file is made either.
+        """`idempotency_key` and `coalesce` are those of `Submit`, `audio_id` and `asked` those of `Upload`. Where there
+        is a transcription already, no second audio file is made either.
         """
         # Before anything is stored: a misspelt engine should not cost the time.
         self.submit.check(parameters)
 
         def keep(uow: UnitOfWork, audio: AudioFile) -> Transcription:
-            asked = [audio.stored.sha256, audio.file_name, asdict(parameters)]
-            key = request_key(idempotency_key, owner=owner, route="submit_upload", asked=asked)
+            request = asked or [audio.stored.sha256, audio.file_name, asdict(parameters)]
+            key = request_key(idempotency_key, owner=owner, route="submit_upload", asked=request)
 
             def make() -> Transcription:
                 shared = self.submit.in_flight(uow, audio, parameters, owner=owner) if coalesce else None
@@ -48,4 +51,4 @@ class SubmitUpload:
 
             return once(uow, key, audio.uploaded_at, find=uow.transcriptions.get, make=make)
 
-        return self.upload.take_in(source, keep, file_name=file_name, owner=owner)
+        return self.upload.take_in(source, keep, file_name=file_name, owner=owner, audio_id=audio_id)

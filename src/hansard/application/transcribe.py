@@ -1,4 +1,4 @@
-"""Do the work: take a queued transcription through prepare, recognise and settle to its end.
+"""Do the work: take a queued transcription through prepare, recognise, diarize and settle to its end.
 
 `Transcribe` is what a worker calls with an id; a `PipelineRunner` calls the `Steps` in order. Each step reads what
 it needs by id, works outside any transaction and writes the outcome in short ones, so a worker may be killed at any
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from hansard.application.diarize import Diarize
 from hansard.application.ports import Clock, PipelineRunner, PreparedAudio, UnitOfWork
 from hansard.application.prepare import Prepare
 from hansard.application.recognise import Recognise
-from hansard.application.run import GaveWay, internal_failure
+from hansard.application.run import GaveWay, internal_failure, keep
 from hansard.application.settle import Settle
 from hansard.domain.errors import Category, Failure, HansardError, NotFound
 from hansard.domain.events import Interruption
@@ -25,6 +26,7 @@ class Steps:
 
     prepare: Prepare
     recognise: Recognise
+    diarize: Diarize
     settle: Settle
 
 
@@ -37,10 +39,14 @@ class BrokenOff(HansardError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcribe:
-    """Take a transcription to its end, or find that it has ended. `max_crashes` workers may die in one place of it."""
+    """Take a transcription to its end, or find that it has ended. `max_crashes` workers may die in one place of it.
+
+    `quick_runner` is for what somebody waits for: it leaves no trace, and so has nothing to forget.
+    """
 
     unit_of_work: Callable[[], UnitOfWork]
     runner: PipelineRunner
+    quick_runner: PipelineRunner
     prepared: PreparedAudio
     max_crashes: int
     clock: Clock
@@ -56,16 +62,16 @@ class Transcribe:
         down. After all but the first, call it again.
         """
         try:
-            run = self._take(transcription_id)
-            if run is not None:
-                self._run(transcription_id, run)
+            taken = self._take(transcription_id)
+            if taken is not None:
+                self._run(taken)
             with self.unit_of_work() as uow:
                 transcription = uow.transcriptions.get(transcription_id)
         except NotFound:
             self.prepared.remove(transcription_id)
             self.runner.forget(transcription_id)
             raise
-        if transcription.status is Status.QUEUED and transcription.run == run:
+        if taken is not None and transcription.status is Status.QUEUED and transcription.run == taken.run:
             raise GaveWay("It is queued again.")
         if transcription.status.is_final:
             self.prepared.remove(transcription_id)
@@ -91,8 +97,8 @@ class Transcribe:
                 uow.commit()
         self.prepared.remove(transcription_id)
 
-    def _take(self, transcription_id: UUID) -> int | None:
-        run = None
+    def _take(self, transcription_id: UUID) -> Transcription | None:
+        """The transcription as a new run of it begins; None when there is nothing to do."""
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if transcription.status.is_final:
@@ -102,10 +108,10 @@ class Transcribe:
             if transcription.crashes >= self.max_crashes:
                 transcription.fail(_killed_its_workers(transcription.crashes), self.clock())
             else:
-                run = self._runs[transcription_id] = transcription.start(self.clock())
+                self._runs[transcription_id] = transcription.start(self.clock())
             uow.transcriptions.save(transcription)
-            uow.commit()
-        return run
+            keep(uow, transcription)
+        return None if transcription.status.is_final else transcription
 
     def _end_last_run(self, transcription: Transcription) -> None:
         """Nobody could write down how it ended: its worker died, or was this one, cut off from the database."""
@@ -114,11 +120,13 @@ class Transcribe:
         else:
             transcription.lose_worker(self.clock())
 
-    def _run(self, transcription_id: UUID, run: int) -> None:
+    def _run(self, taken: Transcription) -> None:
         """The steps record their own outcome; where there is none, the pipeline itself broke."""
+        transcription_id, run = taken.id, taken.run
+        runner = self.quick_runner if taken.parameters.interactive else self.runner
         broken: Exception | None = None
         try:
-            self.runner.run(transcription_id, run)
+            runner.run(transcription_id, run)
         except Exception as error:  # noqa: BLE001 - whatever a pipeline engine raises, the record tells the outcome
             broken = error
         with self.unit_of_work() as uow:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from hansard.application.erase import remove_unused_bytes
 from hansard.application.idempotency import once, request_key
 from hansard.application.ports import AudioDecoder, AudioStore, Clock, UnitOfWork
+from hansard.application.prepare import require_bearable
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile, StoredObject
 from hansard.domain.errors import HansardError, StorageError
 from hansard.domain.events import AudioFileUploaded
@@ -30,31 +31,52 @@ class Upload:
     store: AudioStore
     decoder: AudioDecoder
     clock: Clock
+    max_audio_seconds: float
 
     def __call__(
-        self, source: BinaryIO, *, file_name: str, owner: str = DEFAULT_OWNER, idempotency_key: str | None = None
+        self,
+        source: BinaryIO,
+        *,
+        file_name: str,
+        owner: str = DEFAULT_OWNER,
+        idempotency_key: str | None = None,
+        audio_id: UUID | None = None,
+        asked: object = None,
     ) -> AudioFile:
-        """Asked again with the same `idempotency_key`, for a day: the audio file that was made first."""
+        """Asked again with the same `idempotency_key`, for a day: the audio file that was made first.
+
+        `asked` is what was asked for, where that is not the bytes and their name. `audio_id` is a new one by default.
+        """
 
         def keep(uow: UnitOfWork, audio: AudioFile) -> AudioFile:
             key = request_key(
-                idempotency_key, owner=owner, route="upload", asked=[audio.stored.sha256, audio.file_name]
+                idempotency_key, owner=owner, route="upload", asked=asked or [audio.stored.sha256, audio.file_name]
             )
             return once(uow, key, audio.uploaded_at, find=uow.audio.get, make=lambda: self.add(uow, audio))
 
-        return self.take_in(source, keep, file_name=file_name, owner=owner)
+        return self.take_in(source, keep, file_name=file_name, owner=owner, audio_id=audio_id)
 
-    def take_in(self, source: BinaryIO, keep: Callable[[UnitOfWork, AudioFile], T], *, file_name: str, owner: str) -> T:
+    def take_in(
+        self,
+        source: BinaryIO,
+        keep: Callable[[UnitOfWork, AudioFile], T],
+        *,
+        file_name: str,
+        owner: str,
+        audio_id: UUID | None = None,
+    ) -> T:
         """Store the bytes of `source`, which can be rewound, then commit what `keep` makes of them.
 
         Whoever deletes the last audio file with the same bytes erases them. That can't happen while `keep` and the
         commit are under way; what had been erased just before is stored again.
         """
         properties = self.decoder.probe(source)
+        # Headers may lie, or say nothing: it is looked at again while the recording is decoded.
+        require_bearable(properties.duration_seconds or 0.0, max_audio_seconds=self.max_audio_seconds)
         for _ in range(MOST_TRIES):
             source.seek(0)
             audio = AudioFile(
-                id=uuid4(),
+                id=audio_id or uuid4(),
                 file_name=file_name,
                 media_type=mimetypes.guess_type(file_name)[0] or UNKNOWN_MEDIA_TYPE,
                 stored=self.store.put(source),

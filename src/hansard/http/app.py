@@ -1,5 +1,7 @@
 """The API: routes, what every request goes through, and its description."""
 
+import asyncio
+import gc
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,8 +17,24 @@ from fastapi_offline import FastAPIOffline
 from hansard import __version__, bootstrap
 from hansard.bootstrap import Container
 from hansard.http import errors
-from hansard.http.middleware import BodyLimit, RequestLog
-from hansard.http.routes import audio, engines, health, metrics, transcriptions
+from hansard.http.middleware import BodyLimit, RequestLog, UploadGate
+from hansard.http.openai_models import Models
+from hansard.http.places import UploadPlaces
+from hansard.http.routes import (
+    audio,
+    editing,
+    engines,
+    health,
+    live,
+    metrics,
+    openai,
+    realtime,
+    search,
+    transcriptions,
+    uploads,
+)
+from hansard.http.uploads import describe_json_bodies
+from hansard.http.waiting import Waiting
 from hansard.observability import shared_metrics
 from hansard.settings import Settings
 
@@ -36,10 +54,17 @@ more is waiting than is taken on, it is refused with 503, or with 429 where it i
 
 TAGS = [
     {"name": "transcriptions", "description": "Jobs that turn a recording into text."},
+    {"name": "editing", "description": "Correcting transcripts: every revision is kept."},
     {"name": "audio", "description": "The recordings themselves."},
+    {"name": "uploads", "description": "Recordings on their way in, by the tus protocol; they go on where they broke."},
+    {"name": "openai", "description": "OpenAI's audio API, for programs that speak it already."},
     {"name": "engines", "description": "What does the listening."},
     {"name": "health", "description": "For whoever keeps the service running."},
 ]
+
+
+URL_ROUTERS = (transcriptions.url_router, audio.url_router)
+"""Before those that take forms at the same paths, with which they are described."""
 
 
 def create_app(container: Container) -> FastAPI:
@@ -53,16 +78,29 @@ def create_app(container: Container) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.container = container
+    app.state.waiting = Waiting(container.changes, container.cancel)
+    app.state.models = Models(container.engines, container.settings.openai_api_models, container.submit.check)
     errors.install(app)
-    app.add_middleware(BodyLimit, max_upload_bytes=container.settings.max_upload_bytes)
+    max_upload_bytes = container.settings.max_upload_bytes
+    app.state.places = places = UploadPlaces(container.settings.max_concurrent_uploads)
+    app.add_middleware(BodyLimit, max_upload_bytes=max_upload_bytes)
+    app.add_middleware(UploadGate, places=places, room=container.disk_room, max_upload_bytes=max_upload_bytes)
     app.add_middleware(RequestLog)
     app.add_api_route("/", _to_docs, include_in_schema=False)
+    for router in URL_ROUTERS:
+        app.include_router(router, include_in_schema=False)
     for router in (
         transcriptions.upload_router,
         transcriptions.router,
+        editing.router,
+        search.router,
         audio.upload_router,
         audio.router,
+        uploads.router,
         engines.router,
+        openai.router,
+        live.router,
+        realtime.router,
         health.router,
         metrics.router,
     ):
@@ -85,7 +123,14 @@ def build_app(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     container = cast(Container, app.state.container)
     container.health.start()
+    container.live.start()
+    listening = asyncio.create_task(container.changes.listen())
+    # What was imported stays: leave it out of every later collection, which would hold up all requests.
+    gc.collect()
+    gc.freeze()
     yield
+    listening.cancel()
+    container.live.stop()
     container.health.stop()
     container.close()
 
@@ -108,5 +153,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
             routes=app.routes,
         )
+        json_routes = [route for router in URL_ROUTERS for route in router.routes]
+        describe_json_bodies(document, get_openapi(title=app.title, version=app.version, routes=json_routes))
         app.openapi_schema = errors.describe_problems(document)
     return app.openapi_schema

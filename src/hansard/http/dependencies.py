@@ -5,6 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request
 
 from hansard.bootstrap import Container
+from hansard.http.places import UploadPlaces
 
 
 # async: a dependency that is a plain function would cost a thread each time.
@@ -16,8 +17,13 @@ async def _request_id(request: Request) -> str:
     return cast(str, request.state.request_id)
 
 
+async def _places(request: Request) -> UploadPlaces:
+    return cast(UploadPlaces, request.app.state.places)
+
+
 TheContainer = Annotated[Container, Depends(_container)]
 RequestId = Annotated[str, Depends(_request_id)]
+Places = Annotated[UploadPlaces, Depends(_places)]
 
 IdempotencyKey = Annotated[
     str | None,

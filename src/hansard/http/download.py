@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from hansard.application.ports import AudioStore
 from hansard.domain.audio import AudioFile
 from hansard.domain.errors import Category
+from hansard.http import etags
 from hansard.http.errors import problem_response
 
 # A number of more than 20 digits is no position in any file: such a header is ignored, as RFC 9110 allows for all.
@@ -62,7 +63,7 @@ def download(audio: AudioFile, store: AudioStore, *, method: str, headers: Heade
         "Cache-Control": "private, no-cache",
         "Accept-Ranges": "bytes",
     }
-    if _matches(headers.get("if-none-match", ""), etag):
+    if etags.is_unchanged(headers.get("if-none-match"), etag):
         return Response(status_code=304, headers=validators)
     try:
         span = _span(method, headers, etag, size_bytes)
@@ -88,12 +89,6 @@ def _span(method: str, headers: Headers, etag: str, size_bytes: int) -> ByteRang
     if header is None or method != "GET" or headers.get("if-range", etag) != etag:
         return None
     return requested_range(header, size_bytes)
-
-
-def _matches(if_none_match: str, etag: str) -> bool:
-    """Weak comparison: here alone, `W/"…"` is as good as `"…"`."""
-    candidates = [candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")]
-    return candidates == ["*"] or etag in candidates
 
 
 def _not_satisfiable(size_bytes: int, request_id: str | None) -> Response:

@@ -1,4 +1,5 @@
-"""How an error becomes an answer: one table, and RFC 9457 problem details for everything that is refused.
+"""How an error becomes an answer: one table, and RFC 9457 problem details for everything that is refused. Below `/v1`,
+OpenAI's own shape takes their place.
 
 The answer says what is wrong, whose move it is and what to do next. What a stranger should not see, such as the
 message of an unexpected exception, stays in the log, under the request id that the answer carries.
@@ -15,24 +16,56 @@ from loguru import logger
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
 
 from hansard.domain import errors
 from hansard.domain.errors import Category, HansardError, QueueFull
+from hansard.http import openai_errors
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 """Where an error is worth another try and does not say when."""
 
-STATUS_OF: Mapping[type[HansardError], HTTPStatus] = {
+
+class TusRefused(errors.InvalidRequest):
+    """A request that the tus protocol does not allow."""
+
+    code = "bad_upload_request"
+
+
+class TusVersionRefused(TusRefused):
+    code = "tus_version_unsupported"
+
+
+class TusTypeRefused(TusRefused):
+    code = "upload_type_unsupported"
+
+
+CHECKSUM_MISMATCH = 460
+"""The tus protocol's own number."""
+
+STATUS_OF: Mapping[type[HansardError], int] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.UploadGone: HTTPStatus.GONE,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.RevisionMismatch: HTTPStatus.PRECONDITION_FAILED,
+    errors.UploadInUse: HTTPStatus.LOCKED,
     errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.ChecksumMismatch: CHECKSUM_MISMATCH,
+    TusRefused: HTTPStatus.BAD_REQUEST,
+    TusVersionRefused: HTTPStatus.PRECONDITION_FAILED,
+    TusTypeRefused: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.InvalidAudio: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.EngineRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.OwnerQueueFull: HTTPStatus.TOO_MANY_REQUESTS,
     errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.UploadsBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DownloadFailed: HTTPStatus.BAD_GATEWAY,
+    errors.DownloadTimedOut: HTTPStatus.GATEWAY_TIMEOUT,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DiskScarce: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.ConfigurationError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The nearest ancestor of an error's class counts; what has none is a 500."""
@@ -41,6 +74,8 @@ CODE_OF: Mapping[int, str] = {
     400: "bad_request",
     404: "unknown_path",
     405: "method_not_allowed",
+    428: "precondition_required",
+    408: "upload_stalled",
     413: "too_large",
 }
 """Codes of refusals that the framework makes itself."""
@@ -97,7 +132,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     problem = Problem(
-        title=HTTPStatus(status).phrase,
+        title="Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         code=code,
@@ -111,6 +146,37 @@ def problem_response(
     return Response(problem.model_dump_json(exclude=leave_out), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
+def _answer(
+    scope: Scope,
+    status: int,
+    *,
+    detail: str,
+    code: str,
+    category: Category,
+    help: str | None = None,
+    param: str | None = None,
+    errors: list[FieldError] | None = None,
+    backlog_seconds: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """In the shape of the API that was asked; `param` is the field at fault, which OpenAI's names."""
+    if openai_errors.speaks_openai(scope["path"]):
+        return openai_errors.refusal(
+            status, detail=detail, code=code, category=category, help=help, param=param, headers=headers
+        )
+    return problem_response(
+        scope.get("state", {}).get("request_id"),
+        status,
+        detail=detail,
+        code=code,
+        category=category,
+        help=help,
+        errors=errors,
+        backlog_seconds=backlog_seconds,
+        headers=headers,
+    )
+
+
 def install(app: FastAPI) -> None:
     """Answer every refusal in one shape. Unexpected exceptions are answered by `middleware.RequestLog`."""
     app.add_exception_handler(HansardError, _domain_error)
@@ -118,34 +184,38 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework_refusal)
 
 
-def unexpected_problem(request_id: str) -> Response:
-    return problem_response(
-        request_id,
+def unexpected_problem(scope: Scope) -> Response:
+    return _answer(
+        scope,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         detail="An unexpected error stopped this request.",
         code="internal_error",
         category=Category.INTERNAL,
-        help=f"The service's log has the details, under request id {request_id}.",
+        help=f"The service's log has the details, under request id {scope['state']['request_id']}.",
     )
+
+
+_NO_FAULT_OF_OURS = (QueueFull, errors.UploadsBusy, errors.DownloadFailed)
+"""They may refuse many requests, each of which has its line in the log already."""
 
 
 def refused(request: Request, error: HansardError, *, headers: Mapping[str, str] | None = None) -> Response:
     """The answer that tells of `error`, with `headers` beside those it needs."""
     failure = error.failure
     status = _status_of(type(error))
-    # A full queue is no fault: it refuses many requests, each of which has its line in the log already.
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, QueueFull):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, _NO_FAULT_OF_OURS):
         logger.opt(exception=error).bind(code=failure.code).error("The request could not be served.")
     more_headers = dict(headers or {})
     if failure.retryable:
         more_headers["Retry-After"] = str(_retry_after_seconds(error))
-    return problem_response(
-        _request_id(request),
+    return _answer(
+        request.scope,
         status,
         detail=_sentence(failure.message),
         code=failure.code,
         category=failure.category,
         help=failure.help,
+        param=error.param if isinstance(error, openai_errors.Unsupported) else None,
         backlog_seconds=round(error.backlog_seconds, 1) if isinstance(error, QueueFull) else None,
         headers=more_headers,
     )
@@ -159,7 +229,7 @@ def _retry_after_seconds(error: HansardError) -> int:
     return ceil(error.retry_after_seconds) if isinstance(error, QueueFull) else RETRY_AFTER_SECONDS
 
 
-def _status_of(kind: type[HansardError]) -> HTTPStatus:
+def _status_of(kind: type[HansardError]) -> int:
     for ancestor in kind.__mro__:
         if ancestor in STATUS_OF:
             return STATUS_OF[ancestor]
@@ -168,13 +238,14 @@ def _status_of(kind: type[HansardError]) -> HTTPStatus:
 
 def _invalid_request(request: Request, error: Exception) -> Response:
     found = [_field_error(each) for each in cast(RequestValidationError, error).errors()]
-    return problem_response(
-        _request_id(request),
+    return _answer(
+        request.scope,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         detail=" ".join(f"{each.field}: {each.message}." for each in found),
         code="invalid_request",
         category=Category.CLIENT,
         help="GET /docs describes each request and its fields.",
+        param=found[0].field,
         errors=found,
     )
 
@@ -214,8 +285,8 @@ def _framework_refusal(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         # The framework names the methods of one route; a path may have several.
         headers["Allow"] = ", ".join(_methods_of_path(request))
-    return problem_response(
-        _request_id(request),
+    return _answer(
+        request.scope,
         status,
         detail=_DETAILS.get(status) or _sentence(refusal.detail),
         code=CODE_OF.get(status, "http_error"),
@@ -225,11 +296,17 @@ def _framework_refusal(request: Request, error: Exception) -> Response:
     )
 
 
-_DETAILS = {404: "There is nothing at this path.", 405: "This path does not answer to that method."}
+_DETAILS = {
+    404: "There is nothing at this path.",
+    405: "This path does not answer to that method.",
+    428: "A change must say, in If-Match, which revision of the transcript it is made to.",
+}
 _HELP = {
     400: "Send JSON as application/json, and a recording as multipart/form-data, in the field `file`.",
     404: "GET /docs lists the paths.",
     405: "The Allow header lists the methods; GET /docs describes them.",
+    428: "Send the ETag of GET /transcriptions/{id}, or of the last change, as it is; `*` to change it in any case.",
+    408: "HEAD tells how far the upload is: go on from there.",
     413: "Send a smaller file, compressed audio for instance, or raise HANSARD_MAX_UPLOAD_BYTES.",
 }
 
@@ -248,21 +325,20 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
-def _request_id(request: Request) -> str | None:
-    return getattr(request.state, "request_id", None)
-
-
 def describe_problems(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Say in the OpenAPI document that every refusal is a `Problem`: FastAPI only knows its own shape."""
+    """Say in the OpenAPI document that every refusal is a `Problem`, or OpenAI's: FastAPI only knows its own shape."""
     schemas = openapi["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(definition.pop("$defs"))
     schemas["Problem"] = definition
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in openapi["paths"].values():
-        for operation in path.values():
+    schemas["OpenAiError"] = openai_errors.ENVELOPE_SCHEMA
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    openai_error = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAiError"}}}
+    for path, operations in openapi["paths"].items():
+        content = openai_error if openai_errors.speaks_openai(path) else problem
+        for operation in operations.values():
             answer = operation["responses"].get("200", {}).get("content")
             operation["responses"]["default"] = {"description": "It was refused.", "content": content}
             for status, response in operation["responses"].items():

@@ -9,22 +9,29 @@ from hansard.domain.audio import AudioFile
 from hansard.domain.circuit import Circuit
 from hansard.domain.coverage import Coverage
 from hansard.domain.errors import Failure
-from hansard.domain.transcript import Segment, Word
-from hansard.domain.transcription import Attempt, Parameters, Transcription
+from hansard.domain.paragraphs import paragraphs
+from hansard.domain.sentences import Sentence, sentences
+from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
+from hansard.domain.transcription import Attempt, Parameters, Status, Transcription
 from hansard.http.schemas import (
     Audio,
     DroppedSegment,
     Engine,
     EngineCircuit,
     Gap,
+    Paragraphs,
     RecognisedSegment,
     RecognisedWord,
     RequestedParameters,
+    SegmentScores,
+    Sentences,
     TranscriptionAttempt,
     TranscriptionCoverage,
     TranscriptionDetail,
     TranscriptionError,
     TranscriptionSummary,
+    TranscriptParagraph,
+    TranscriptSentence,
 )
 
 
@@ -65,6 +72,7 @@ def summary_json(transcription: Transcription) -> TranscriptionSummary:
         engine=at_work.engine if at_work else None,
         model=at_work.model if at_work else None,
         language=result.language if result else None,
+        language_probability=result.language_probability if result else None,
         duration_seconds=result.audio_seconds if result else None,
         real_time_factor=result.real_time_factor if result else None,
         degraded=bool(result and result.degraded_reasons),
@@ -84,16 +92,49 @@ def summary_json(transcription: Transcription) -> TranscriptionSummary:
 
 
 def detail_json(
-    transcription: Transcription, *, text: str | None, segments: tuple[Segment, ...]
+    transcription: Transcription, *, text: str | None, segments: tuple[Segment, ...], revision: int | None = None
 ) -> TranscriptionDetail:
-    """`text` None: it is not completed, and `segments` are what there is."""
+    """`text` and `revision` None: it is not completed, and `segments` are what there is."""
     result = transcription.result
     return TranscriptionDetail(
         **dict(summary_json(transcription)),
         text=text,
+        revision=revision,
         partial=text is None and bool(segments),
-        segments=[_segment_json(segment) for segment in segments],
+        segments=[segment_json(segment) for segment in segments],
+        speakers=list(dict.fromkeys(segment.speaker for segment in segments if segment.speaker)),
         coverage=_coverage_json(result.coverage) if result else None,
+    )
+
+
+def sentences_json(transcription: Transcription, transcript: Transcript) -> Sentences:
+    said = sentences(transcript)
+    return Sentences(
+        transcription_id=transcription.id,
+        status=transcription.status,
+        partial=transcription.status is not Status.COMPLETED and bool(said),
+        language=transcript.language,
+        sentences=[_sentence_json(sentence) for sentence in said],
+    )
+
+
+def paragraphs_json(transcription: Transcription, transcript: Transcript) -> Paragraphs:
+    said = paragraphs(transcript)
+    return Paragraphs(
+        transcription_id=transcription.id,
+        status=transcription.status,
+        partial=transcription.status is not Status.COMPLETED and bool(said),
+        language=transcript.language,
+        paragraphs=[
+            TranscriptParagraph(
+                start_seconds=paragraph.start_seconds,
+                end_seconds=paragraph.end_seconds,
+                text=paragraph.text,
+                speaker=paragraph.speaker,
+                sentences=[_sentence_json(sentence) for sentence in paragraph.sentences],
+            )
+            for paragraph in said
+        ],
     )
 
 
@@ -132,6 +173,12 @@ def _parameters_json(parameters: Parameters) -> RequestedParameters:
         language=parameters.language,
         prompt=parameters.prompt,
         hotwords=parameters.hotwords,
+        task=parameters.task,
+        temperature=parameters.temperature,
+        diarize=parameters.diarize,
+        min_speakers=parameters.min_speakers,
+        max_speakers=parameters.max_speakers,
+        channels=parameters.channels,
         priority=parameters.priority,
     )
 
@@ -183,16 +230,40 @@ def _coverage_json(coverage: Coverage) -> TranscriptionCoverage:
     )
 
 
-def _segment_json(segment: Segment) -> RecognisedSegment:
+def segment_json(segment: Segment) -> RecognisedSegment:
     return RecognisedSegment(
         start_seconds=segment.start_seconds,
         end_seconds=segment.end_seconds,
         text=segment.text,
         confidence=segment.confidence,
         language=segment.language,
+        language_probability=segment.language_probability,
         speaker=segment.speaker,
         engine=segment.engine,
+        scores=_scores_json(segment.scores),
         words=[_word_json(word) for word in segment.words],
+    )
+
+
+def _scores_json(scores: DecodingScores | None) -> SegmentScores | None:
+    if scores is None:
+        return None
+    return SegmentScores(
+        average_log_probability=scores.average_log_probability,
+        compression_ratio=scores.compression_ratio,
+        no_speech_probability=scores.no_speech_probability,
+        temperature=scores.temperature,
+    )
+
+
+def _sentence_json(sentence: Sentence) -> TranscriptSentence:
+    return TranscriptSentence(
+        start_seconds=sentence.start_seconds,
+        end_seconds=sentence.end_seconds,
+        text=sentence.text,
+        speaker=sentence.speaker,
+        confidence=sentence.confidence,
+        words=[_word_json(word) for word in sentence.words],
     )
 
 
@@ -202,4 +273,5 @@ def _word_json(word: Word) -> RecognisedWord:
         start_seconds=word.start_seconds,
         end_seconds=word.end_seconds,
         probability=word.probability,
+        speaker=word.speaker,
     )

@@ -1,4 +1,4 @@
-"""What every request goes through: its correlation id, its line in the log, and the limit on its size."""
+"""What every request goes through: its correlation id, its line in the log, and the limits on what comes in."""
 
 import re
 import time
@@ -7,10 +7,14 @@ from uuid import uuid4
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hansard.http.errors import TooLarge, unexpected_problem
+from hansard.application.room import DiskRoom
+from hansard.domain.errors import HansardError
+from hansard.http import tus
+from hansard.http.errors import BODY_UNWANTED, TooLarge, refused, unexpected_problem
+from hansard.http.places import UploadPlaces
 from hansard.observability import logging
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -20,7 +24,8 @@ ACCEPTED_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 FORM_FIELDS_BYTES = 1024 * 1024
 """What a form may hold beside its file."""
 
-MOST_JSON_BYTES = 1024 * 1024
+MOST_JSON_BYTES = 8 * 1024 * 1024
+"""Room for the transcript of a whole day, as an editor saves it."""
 
 ASKED_AGAIN_AND_AGAIN = frozenset({"/health", "/metrics"})
 """By machines, which would fill the log."""
@@ -36,11 +41,14 @@ class RequestLog:
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send, request_id)
+            return
         exchange = _Exchange(receive, send, request_id)
         with logging.context(request_id=request_id):
             started = time.perf_counter()
@@ -51,9 +59,28 @@ class RequestLog:
             except Exception:  # noqa: BLE001 - nobody is left to handle it: it is logged once, and answered
                 logger.exception("An unexpected error stopped the request.")
                 if exchange.status is None:
-                    await unexpected_problem(request_id)(scope, receive, exchange.send)
+                    await unexpected_problem(scope)(scope, receive, exchange.send)
             finally:
                 _log(scope, exchange, duration_ms=(time.perf_counter() - started) * 1000)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        """The same for a WebSocket, which has one line at its beginning, too: it may stay for hours."""
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] in {"websocket.accept", "websocket.http.response.start"}:
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        with logging.context(request_id=request_id):
+            # Not the query, which may hold a session's id or a prompt.
+            told, started = logger.bind(path=_path(scope)), time.perf_counter()
+            told.info("WebSocket asked for.")
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception:  # noqa: BLE001 - nobody is left to handle it: it is logged once, and the server closes
+                logger.exception("An unexpected error stopped the connection.")
+            finally:
+                told.bind(duration_ms=round((time.perf_counter() - started) * 1000, 1)).info("WebSocket ended.")
 
 
 def _request_id(headers: Headers) -> str:
@@ -83,9 +110,13 @@ class _Exchange:
         await self._send(message)
 
 
+def _path(scope: Scope) -> str:
+    """As the client sent it, percent-encoded: a decoded path could break the line."""
+    return scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+
+
 def _log(scope: Scope, exchange: _Exchange, *, duration_ms: float) -> None:
-    # As the client sent it, percent-encoded: a decoded path could break the line.
-    path = scope.get("raw_path", b"").decode("latin-1") or scope["path"]
+    path = _path(scope)
     level = "DEBUG" if path in ASKED_AGAIN_AND_AGAIN or path.startswith("/health/") else "INFO"
     logger.bind(
         method=scope["method"],
@@ -109,9 +140,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-        told_bytes = self.max_upload_bytes if is_form else MOST_JSON_BYTES
-        limit_bytes = told_bytes + FORM_FIELDS_BYTES if is_form else told_bytes
+        told_bytes = self.max_upload_bytes if _is_upload(headers) else MOST_JSON_BYTES
+        limit_bytes = told_bytes + FORM_FIELDS_BYTES if _is_form(headers) else told_bytes
         received_bytes = 0
 
         async def limited_receive() -> Message:
@@ -126,6 +156,52 @@ class BodyLimit:
             return message
 
         await self.app(scope, limited_receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadGate:
+    """Lets so many recordings come in at once, while there is room on the disk; others are refused at their headers.
+
+    A place is taken until the body is there: what is done with it then has limits of its own.
+    """
+
+    app: ASGIApp
+    places: UploadPlaces
+    room: DiskRoom
+    max_upload_bytes: int
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if not _is_upload(headers):
+            await self.app(scope, receive, send)
+            return
+        declared_bytes = _declared_bytes(headers)
+        try:
+            # What is too large is refused as that, by `BodyLimit`.
+            self.room.require(declared_bytes if declared_bytes <= self.max_upload_bytes + FORM_FIELDS_BYTES else 0)
+            place = self.places.take()
+        except HansardError as error:
+            await refused(Request(scope), error, headers=BODY_UNWANTED)(scope, receive, send)
+            return
+
+        async def watched_receive() -> Message:
+            message = await receive()
+            if not message.get("more_body", False):
+                place.leave()
+            return message
+
+        try:
+            await self.app(scope, watched_receive, send)
+        finally:
+            place.leave()
+
+
+def _is_upload(headers: Headers) -> bool:
+    return _is_form(headers) or headers.get("content-type", "").lower().startswith(tus.CONTENT_TYPE)
+
+
+def _is_form(headers: Headers) -> bool:
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 def _declared_bytes(headers: Headers) -> int:

@@ -6,16 +6,17 @@ Requests refuse fields they don't know by name: a feature that is not there must
 import json
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic.fields import FieldInfo
 
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import Category
-from hansard.domain.transcription import AUTO, AttemptOutcome, Parameters, Status
-from hansard.formats import FORMATS
+from hansard.domain.transcription import AUTO, AttemptOutcome, Channels, Parameters, Status, Task
+from hansard.formats import FORMATS, LIMITS, Options
 
 EXAMPLE_AUDIO_ID = "5f0c9a52-6d0e-4c67-9d9c-0d5b3c1f7a10"
 EXAMPLE_ID = "8d6f3c1e-2a4b-4f6e-9b7d-1c2e3f4a5b6c"
@@ -24,7 +25,9 @@ LANGUAGE_CODE = re.compile("[a-z]{2,3}(-[A-Za-z0-9]+)*")
 """The shape of BCP 47; whether an engine knows the language, it says itself."""
 
 LONGEST_PROMPT = 2000
+LONGEST_URL = 8000
 MOST_METADATA_KEYS = 20
+MOST_SPEAKERS = 50
 
 
 # ── Requests ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -95,6 +98,21 @@ class TranscriptionWish(BaseModel):
     hotwords: Annotated[PlainText, Field(max_length=LONGEST_PROMPT)] | None = Field(
         default=None, description="Words and names to listen for, with commas between."
     )
+    task: Task = Field(default=Task.TRANSCRIBE, description="`translate` writes in English what is said.")
+    temperature: float | None = Field(
+        default=None, ge=0, le=1, description="How freely the engine chooses among words. Default: the engine's own."
+    )
+    diarize: bool = Field(default=False, description="Tell who speaks when.")
+    min_speakers: int | None = Field(
+        default=None, ge=1, le=MOST_SPEAKERS, description="With `diarize`: at least so many speak."
+    )
+    max_speakers: int | None = Field(
+        default=None, ge=1, le=MOST_SPEAKERS, description="With `diarize`: at most so many speak."
+    )
+    channels: Channels = Field(
+        default=Channels.MIXED,
+        description="`separate` hears each channel for itself, as a speaker: for a call with one party on each.",
+    )
     priority: int = Field(default=0, ge=-100, le=100, description="A credit of time in the queue: 36 s a point.")
     metadata: Metadata = Field(
         default_factory=dict,
@@ -102,6 +120,17 @@ class TranscriptionWish(BaseModel):
         description="Your own labels, given back with the transcription. In a form: a JSON object as a string.",
         examples=[{"case": "2026-114"}],
     )
+
+    @model_validator(mode="after")
+    def _bound_speakers(self) -> Self:
+        bounds = [bound for bound in (self.min_speakers, self.max_speakers) if bound is not None]
+        if bounds and not self.diarize:
+            raise ValueError("`min_speakers` and `max_speakers` need `diarize`")
+        if bounds != sorted(bounds):
+            raise ValueError("`min_speakers` must not be above `max_speakers`")
+        if self.diarize and self.channels is Channels.SEPARATE:
+            raise ValueError("with `channels: separate` each channel is a speaker: leave `diarize` out")
+        return self
 
     def parameters(self) -> Parameters:
         return Parameters(
@@ -111,6 +140,12 @@ class TranscriptionWish(BaseModel):
             language=self.language,
             prompt=self.prompt,
             hotwords=self.hotwords,
+            task=self.task,
+            temperature=self.temperature,
+            diarize=self.diarize,
+            min_speakers=self.min_speakers,
+            max_speakers=self.max_speakers,
+            channels=self.channels,
             priority=self.priority,
             metadata=self.metadata,
         )
@@ -130,6 +165,27 @@ class AudioForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file: UploadFile = Field(description="The recording: any container and codec that FFmpeg reads, video included.")
+
+
+class AudioUrl(BaseModel):
+    """Where a recording is to be fetched from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[PlainText, Field(min_length=1, max_length=LONGEST_URL)] = Field(
+        description="Of the file itself, with http or https. It must be on the public internet, or on a list that the "
+        "operator keeps.",
+        examples=["https://example.org/episodes/12.mp3"],
+    )
+    file_name: Annotated[PlainText, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="What to call it. Default: as its server says, or as the URL ends."
+    )
+
+
+class TranscriptionUrl(TranscriptionRequest, AudioUrl):
+    """Where a recording is to be fetched from, and what is asked of its transcription."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={})
 
 
 class TranscriptionForm(TranscriptionRequest, AudioForm):
@@ -160,6 +216,11 @@ class TranscriptionsQuery(PageQuery):
     audio_id: UUID | None = Field(default=None, description="Only transcriptions of this audio file.")
 
 
+def _within(rule: str) -> FieldInfo:
+    least, most = LIMITS[rule]
+    return cast(FieldInfo, Field(ge=least, le=most))
+
+
 class ExportQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -169,6 +230,46 @@ class ExportQuery(BaseModel):
     partial: bool = Field(
         default=False, description="Also when the transcription failed or was cancelled: what had been recognised."
     )
+    revision: int | None = Field(
+        default=None, ge=0, description="As it was at this revision; 0 is what the engine wrote. Default: as it is."
+    )
+    times: bool | None = Field(default=None, description="`txt` (off), `md`, `docx` (on): when each paragraph begins.")
+    speakers: bool | None = Field(
+        default=None, description="`txt`, `md`, `docx`, `srt`, `vtt` (on): who speaks, where that is known."
+    )
+    words: bool | None = Field(
+        default=None, description="`vtt` (off): a time stamp before each word, for players that light it up (karaoke)."
+    )
+    fit: bool | None = Field(
+        default=None,
+        description="`srt`, `vtt` (on): cut the text into cues that can be read, by the rules below; off, each segment "
+        "is a cue.",
+    )
+    max_line_characters: Annotated[int, _within("max_line_characters")] | None = Field(
+        default=None,
+        description="`srt`, `vtt`: characters on a line. A longer word is not broken; a speaker's name counts. "
+        "Default: 42; 16 in Chinese and Korean, 13 in Japanese, 35 in Thai.",
+    )
+    max_lines: Annotated[int, _within("max_lines")] | None = Field(
+        default=None, description="`srt`, `vtt`: lines of a cue. Default: 2."
+    )
+    max_characters_per_second: Annotated[float, _within("max_characters_per_second")] | None = Field(
+        default=None,
+        description="`srt`, `vtt`: the reading speed. A cue stays for that long, if the next one leaves room. "
+        "Default: 17; 12 in Korean, 9 in Chinese, 4 in Japanese.",
+    )
+    min_cue_seconds: Annotated[float, _within("min_cue_seconds")] | None = Field(
+        default=None, description="`srt`, `vtt`: how long a cue stays at least, if there is room. Default: 5/6."
+    )
+    max_cue_seconds: Annotated[float, _within("max_cue_seconds")] | None = Field(
+        default=None, description="`srt`, `vtt`: how long a cue stays at most. Default: 7."
+    )
+    min_gap_seconds: Annotated[float, _within("min_gap_seconds")] | None = Field(
+        default=None, description="`srt`, `vtt`: between two cues, unless people talk at once. Default: 1/12."
+    )
+
+    def options(self) -> Options:
+        return Options(**self.model_dump(exclude={"format", "partial", "revision"}))
 
 
 class EngineDisabling(BaseModel):
@@ -213,6 +314,16 @@ class RecognisedWord(BaseModel):
     start_seconds: float
     end_seconds: float
     probability: float | None
+    speaker: str | None
+
+
+class SegmentScores(BaseModel):
+    """What Whisper says of how it came to a segment's text; null where a model does not tell."""
+
+    average_log_probability: float | None = Field(description="Of a token, to base e.", examples=[-0.21])
+    compression_ratio: float | None = Field(description="Of gzip on the text: above 2.4 it repeats itself.")
+    no_speech_probability: float | None
+    temperature: float | None = Field(description="The one at which the text was chosen.")
 
 
 class RecognisedSegment(BaseModel):
@@ -221,8 +332,10 @@ class RecognisedSegment(BaseModel):
     text: str
     confidence: float | None
     language: str | None
+    language_probability: float | None = Field(description="Null where the language was given, or nobody can tell.")
     speaker: str | None
     engine: str | None
+    scores: SegmentScores | None = Field(description="Null where the engine gives none.")
     words: list[RecognisedWord] = Field(description="With times; empty where the engine gives none.")
 
 
@@ -262,6 +375,12 @@ class RequestedParameters(BaseModel):
     language: str | None
     prompt: str | None
     hotwords: str | None
+    task: Task
+    temperature: float | None
+    diarize: bool
+    min_speakers: int | None
+    max_speakers: int | None
+    channels: Channels
     priority: int
 
 
@@ -303,6 +422,9 @@ class TranscriptionSummary(BaseModel):
     engine: str | None = Field(description="The engine that does, or did, the work; null before one was chosen.")
     model: str | None
     language: str | None = Field(description="The language of the transcript; null until it is completed.")
+    language_probability: float | None = Field(
+        description="How sure the engine was of the language; null where it was given.", examples=[0.98]
+    )
     duration_seconds: float | None = Field(
         description="The recording's measured length; null until the transcription is completed."
     )
@@ -333,11 +455,53 @@ class TranscriptionPage(BaseModel):
 
 class TranscriptionDetail(TranscriptionSummary):
     text: str | None = Field(description="The transcript; null unless the status is `completed`.")
+    revision: int | None = Field(
+        description="How often people have edited it; 0 for what the engine wrote, null unless the status is "
+        "`completed`.",
+    )
     partial: bool = Field(description="True when `segments` are those of a transcription that is not completed.")
     segments: list[RecognisedSegment] = Field(
         description="In order of time. Unless the status is `completed`: what was recognised so far, or until it ended."
     )
+    speakers: list[str] = Field(description="Their labels, in the order in which they first speak.")
     coverage: TranscriptionCoverage | None = Field(description="Null unless the status is `completed`.")
+
+
+class TranscriptSentence(BaseModel):
+    """A sentence by the engine's punctuation; where it writes none, a phrase between pauses."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    speaker: str | None
+    confidence: float | None = Field(description="0 … 1: the mean of its words, or of its segments; null if unknown.")
+    words: list[RecognisedWord] = Field(description="With times; empty where the engine gives none.")
+
+
+class TranscriptParagraph(BaseModel):
+    """What one person says between two long pauses, or a readable part of it."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    speaker: str | None
+    sentences: list[TranscriptSentence]
+
+
+class Sentences(BaseModel):
+    transcription_id: UUID = Field(examples=[EXAMPLE_ID])
+    status: Status
+    partial: bool = Field(description="True when there are sentences of a transcription that is not completed.")
+    language: str | None
+    sentences: list[TranscriptSentence] = Field(description="In the order of the text; each word is in one of them.")
+
+
+class Paragraphs(BaseModel):
+    transcription_id: UUID = Field(examples=[EXAMPLE_ID])
+    status: Status
+    partial: bool = Field(description="True when there are paragraphs of a transcription that is not completed.")
+    language: str | None
+    paragraphs: list[TranscriptParagraph] = Field(description="In the order of the text.")
 
 
 class EngineCircuit(BaseModel):

@@ -1,32 +1,49 @@
 """Recordings on their way in: spooled to disk while they come, under a name that is safe to give back."""
 
-import re
-import unicodedata
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, cast
 
 from fastapi import Request, Response, UploadFile
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, Headers
+from starlette.routing import Match
+from starlette.types import Scope
 
 from hansard.bootstrap import Container
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.errors import HansardError, InvalidRequest, StorageError
+from hansard.domain.file_name import clean_file_name
 from hansard.http.errors import BODY_UNWANTED, TooLarge, refused
 
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 128 * 1024
 """Room for 20 metadata values of 500 characters, each escaped in JSON."""
 
-LONGEST_FILE_NAME = 200
-"""In characters; file systems allow 255 bytes."""
 
-UNNAMED = "upload"
+URL_ANSWERS: dict[int | str, dict[str, Any]] = {
+    502: {"description": "`url_unreachable`, `url_failed`: the server that the URL names is at fault."},
+    504: {"description": "`url_timed_out`: it took too long."},
+}
 
-_INVISIBLE = {"Cc", "Cs", "Zl", "Zp"}
-_TEXT_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Characters that can make `gpj.exe` read as `exe.jpg`."""
+
+class UrlRoute(APIRoute):
+    """Serves a path's requests in JSON; those that send a form fall through to the route behind it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        is_json = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+        return (match, child_scope) if is_json else (Match.NONE, {})
+
+
+def describe_json_bodies(document: dict[str, Any], with_json: dict[str, Any]) -> None:
+    """Say in the OpenAPI `document` that some paths take JSON as well as a form: it has one body for a path only."""
+    document["components"]["schemas"].update(with_json["components"]["schemas"])
+    for path, operations in with_json["paths"].items():
+        for method, operation in operations.items():
+            described = document["paths"][path][method]
+            described["requestBody"]["content"].update(operation["requestBody"]["content"])
+            described["responses"] = {**operation["responses"], **described["responses"]}
 
 
 class UploadRoute(APIRoute):
@@ -36,14 +53,7 @@ class UploadRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_form(request: Request) -> Response:
-            try:
-                form = await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES)
-            except OSError as error:
-                raise StorageError(
-                    "The recording could not be written to the disk while it came in.",
-                    code="upload_not_written",
-                    help="Free space in HANSARD_DATA_DIR, then send it again.",
-                ) from error
+            form = await read_form(request)
             try:
                 _require_unique_fields(form)
                 return await handle(request)
@@ -51,6 +61,20 @@ class UploadRoute(APIRoute):
                 await form.close()
 
         return handle_form
+
+
+async def read_form(
+    request: Request, *, most_fields: int = MOST_FIELDS, most_field_bytes: int = MOST_FIELD_BYTES
+) -> FormData:
+    """With one file at most, on the disk; the caller closes it."""
+    try:
+        return await request.form(max_files=1, max_fields=most_fields, max_part_size=most_field_bytes)
+    except OSError as error:
+        raise StorageError(
+            "The recording could not be written to the disk while it came in.",
+            code="upload_not_written",
+            help="Free space in HANSARD_DATA_DIR, then send it again.",
+        ) from error
 
 
 class QueueingUploadRoute(UploadRoute):
@@ -96,23 +120,3 @@ def _as_named(form_name: str) -> str:
     for escaped, character in (("%22", '"'), ("%0D", "\r"), ("%0A", "\n")):
         form_name = form_name.replace(escaped, character)
     return form_name
-
-
-def clean_file_name(given: str) -> str:
-    """The last part of a path, in any script, without what is invisible; the extension survives a cut."""
-    name = re.split(r"[/\\]", given)[-1]
-    name = "".join(character for character in name if _is_visible(character)).strip()
-    if not name.strip("."):
-        return UNNAMED
-    if len(name) > LONGEST_FILE_NAME:
-        stem, dot, extension = name.rpartition(".")
-        tail = f"{dot}{extension}" if stem and len(extension) <= 10 else ""
-        name = name[: LONGEST_FILE_NAME - len(tail)] + tail
-    return name
-
-
-def _is_visible(character: str) -> bool:
-    return (
-        unicodedata.category(character) not in _INVISIBLE
-        and unicodedata.bidirectional(character) not in _TEXT_DIRECTIONS
-    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from hansard.application.receive import Swept
 from hansard.application.reconcile import Mended
 from hansard.domain.errors import Category, EngineOutOfUse, Failure
 from hansard.domain.events import (
@@ -122,3 +123,11 @@ def log_mended(mended: Mended) -> None:
         logger.bind(
             queued=len(mended.queued), withdrawn=len(mended.withdrawn), audio_removed=len(mended.audio_removed)
         ).warning("The sweep found transcriptions that disagreed with the queue, and mended them.")
+
+
+def log_swept(swept: Swept) -> None:
+    """What became of uploads that nobody came back for."""
+    for upload_id in swept.settled:
+        logger.bind(upload_id=str(upload_id)).info("An upload that was left behind whole has become a recording.")
+    for upload_id in swept.removed:
+        logger.bind(upload_id=str(upload_id)).info("An upload that was not gone on with has expired, and is removed.")

@@ -31,6 +31,9 @@ class MeasuredSteps:
     def recognise(self, transcription_id: UUID, run: int) -> Measurements:
         return self._measured("recognise", lambda: asdict(self.steps.recognise(transcription_id, run)))
 
+    def diarize(self, transcription_id: UUID, run: int) -> Measurements:
+        return self._measured("diarize", lambda: asdict(self.steps.diarize(transcription_id, run)))
+
     def settle(self, transcription_id: UUID, run: int) -> Measurements:
         return self._measured("settle", lambda: asdict(self.steps.settle(transcription_id, run)))
 
@@ -41,9 +44,16 @@ class MeasuredSteps:
 
     def run_rest(self, transcription_id: UUID, run: int) -> None:
         """The steps that are not finished, in order."""
-        for name, step in (("prepare", self.prepare), ("recognise", self.recognise), ("settle", self.settle)):
+        steps = {"prepare": self.prepare, "recognise": self.recognise, "diarize": self.diarize, "settle": self.settle}
+        if not self.diarization_is_wanted(transcription_id):
+            del steps["diarize"]
+        for name, step in steps.items():
             if name not in self.finished:
                 step(transcription_id, run)
+
+    def diarization_is_wanted(self, transcription_id: UUID) -> bool:
+        """A step that has nothing to do would still cost its bookkeeping. Raises `NotFound`."""
+        return self.steps.diarize.is_wanted(transcription_id)
 
     def _measured(self, name: str, step: Callable[[], dict[str, object]]) -> Measurements:
         log = logger.bind(step=name)

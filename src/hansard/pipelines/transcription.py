@@ -25,7 +25,7 @@ def run_pipeline(steps: MeasuredSteps, transcription_id: UUID, run: int) -> None
     ours = _steps.set(steps)
     try:
         named = transcription_pipeline.with_options(run_name=run_name(transcription_id, run))
-        named(str(transcription_id), run)
+        named(str(transcription_id), run, diarized=steps.diarization_is_wanted(transcription_id))
     finally:
         _steps.reset(ours)
 
@@ -44,6 +44,12 @@ def recognise(transcription_id: str, run: int) -> None:
 
 
 @step
+def diarize(transcription_id: str, run: int) -> None:
+    """Find out who speaks when."""
+    _log(_steps.get().diarize(UUID(transcription_id), run))
+
+
+@step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's."""
     _log(_steps.get().settle(UUID(transcription_id), run), of_the_run=True)
@@ -56,11 +62,13 @@ def settle(transcription_id: str, run: int) -> None:
     enable_pipeline_logs=False,
     execution_mode=ExecutionMode.FAIL_FAST,
 )
-def transcription_pipeline(transcription_id: str, run: int) -> None:
+def transcription_pipeline(transcription_id: str, run: int, *, diarized: bool = False) -> None:
     """One transcription, from the stored recording to the settled record."""
     prepare(transcription_id, run)
     recognise(transcription_id, run, after="prepare")
-    settle(transcription_id, run, after="recognise")
+    if diarized:
+        diarize(transcription_id, run, after="recognise")
+    settle(transcription_id, run, after="diarize" if diarized else "recognise")
 
 
 def _log(measurements: Measurements, *, of_the_run: bool = False) -> None:

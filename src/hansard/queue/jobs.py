@@ -20,7 +20,7 @@ from hansard.application.ports import Erasure, Waiting, WorkerState
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import StorageError
 from hansard.domain.transcription import Transcription
-from hansard.queue.rank import ASSUMED_SECONDS, rank
+from hansard.queue.rank import ASSUMED_SECONDS, INTERACTIVE_PRIORITY, MOST_PRIORITY, rank
 
 TRANSCRIPTIONS = "transcriptions"
 TRANSCRIBE = "transcribe"
@@ -33,6 +33,9 @@ STALLED_SECONDS = 6.0
 
 GIVE_WAY_AFTER_SECONDS = 2.0
 """A job that has waited for so long finds no idle worker: those take one within milliseconds."""
+
+GIVE_WAY_TO_INTERACTIVE_AFTER_SECONDS = 0.2
+"""The same where somebody waits."""
 
 _OWN_AHEAD = text("""
     SELECT now() AS now, coalesce(sum((args ->> 'audio_seconds')::float8), 0) AS seconds
@@ -56,6 +59,7 @@ _MORE_URGENT = text(f"""
     SELECT mine.priority < (
         SELECT priority FROM procrastinate_jobs AS waiting
          WHERE status = 'todo' AND queue_name = :queue AND {_SINCE} <= now() - make_interval(secs => :seconds)
+           AND (:all OR (args ->> 'priority')::int >= :interactive_priority)
            AND NOT EXISTS (SELECT FROM procrastinate_jobs AS held WHERE held.lock = waiting.lock AND status = 'doing')
          ORDER BY priority DESC, id LIMIT 1)
       FROM procrastinate_jobs AS mine
@@ -95,7 +99,8 @@ class TranscriptionJobs:
 
     def defer_transcription(self, transcription: Transcription, *, audio_seconds: float | None) -> None:
         """Its place in the queue is `rank`'s. Of two jobs for one transcription, one waits until the other is done."""
-        priority = transcription.parameters.priority
+        asked = transcription.parameters
+        priority = asked.priority + (INTERACTIVE_PRIORITY if asked.interactive else 0)
         seconds = ASSUMED_SECONDS if audio_seconds is None else audio_seconds
         ahead = self.connection.execute(
             _OWN_AHEAD,
@@ -131,10 +136,16 @@ class TranscriptionJobs:
     def jobs(self) -> frozenset[UUID]:
         return frozenset(UUID(lock) for lock in self.connection.execute(_ALL_JOBS, {"queue": TRANSCRIPTIONS}).scalars())
 
-    def has_more_urgent(self, transcription_id: UUID) -> bool:
+    def has_more_urgent(self, transcription_id: UUID, *, interactive_only: bool = False) -> bool:
         found = self.connection.execute(
             _MORE_URGENT,
-            {"queue": TRANSCRIPTIONS, "id": str(transcription_id), "seconds": GIVE_WAY_AFTER_SECONDS},
+            {
+                "queue": TRANSCRIPTIONS,
+                "id": str(transcription_id),
+                "seconds": GIVE_WAY_TO_INTERACTIVE_AFTER_SECONDS if interactive_only else GIVE_WAY_AFTER_SECONDS,
+                "all": not interactive_only,
+                "interactive_priority": INTERACTIVE_PRIORITY - MOST_PRIORITY,
+            },
         )
         return bool(found.scalar())
 

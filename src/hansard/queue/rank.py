@@ -3,13 +3,20 @@
 A job is *due* at a moment, and jobs are taken in the order in which they are due. A job is due as long after it was
 asked for as it is itself: a short one goes before a long one that came at the same time, and a long one is overtaken
 for no longer than it takes to be heard. To that come the recordings of the same owner that go before it anyway: who
-asks for a thousand stands behind himself, not before others. A priority is a credit of time.
+asks for a thousand stands behind himself, not before others. A priority is a credit of time. What somebody waits for on
+the line has ten hours of it: who waits so long has hung up, and who does not wait is not put off for ever.
 """
 
 from datetime import UTC, datetime
 
 SECONDS_PER_PRIORITY = 36.0
 """What a point of priority is worth: 100 of them an hour."""
+
+MOST_PRIORITY = 100
+"""What a request may ask for, up and down."""
+
+INTERACTIVE_PRIORITY = 1000
+"""What is added to the priority of a job that somebody waits for: ten hours, which no other priority outdoes."""
 
 ASSUMED_SECONDS = 600.0
 """How long a recording is taken for that does not tell its length."""

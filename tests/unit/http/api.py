@@ -1,8 +1,10 @@
 """The API on fakes: what `bootstrap` builds, without a database, a disk or an engine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from threading import Thread
 from typing import Any, cast
 
 from fastapi.testclient import TestClient
@@ -10,11 +12,12 @@ from fastapi.testclient import TestClient
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.health import HealthMonitor
 from hansard.application.health_checks import HealthChecks
+from hansard.application.live_sessions import start_daemon
 from hansard.application.ports import SpeechEngine
 from hansard.bootstrap import Container
 from hansard.http.app import create_app
 from hansard.settings import Settings
-from tests.fakes import FakeEngine, FakeUnitOfWork
+from tests.fakes import FakeChanges, FakeEngine, FakeUnitOfWork
 from tests.workshop import Workshop, speech
 
 TALK = speech(seconds=2)
@@ -31,7 +34,6 @@ class FakeContainer(Workshop):
     settings: Settings = field(default_factory=settings)
     second_engine: FakeEngine = field(default_factory=lambda: FakeEngine(name="second"))
     pending_migrations: list[str] = field(default_factory=list)
-    free_disk_bytes: int = 10**12
     closed: bool = False
 
     @property
@@ -61,6 +63,13 @@ class FakeContainer(Workshop):
             clock=self.clock,
         )
         return HealthMonitor(checks.checks(), self.clock)
+
+    @property
+    def changes(self) -> FakeChanges:
+        return self.database.changes
+
+    def start_live_thread(self, work: Callable[[], None], *, name: str) -> Thread:
+        return start_daemon(work, name=name)
 
     def unit_of_work(self) -> FakeUnitOfWork:
         return self.database.unit_of_work()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.http.uploads import LONGEST_FILE_NAME, clean_file_name
+from hansard.domain.file_name import LONGEST_FILE_NAME, clean_file_name
 from tests.unit.http.api import TALK, client_of, multipart, settings, upload
 
 

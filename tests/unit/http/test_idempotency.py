@@ -109,7 +109,13 @@ def test_the_api_description_has_the_key_on_every_request_that_makes_something(c
         if (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
     }
 
-    assert taking_keys == {"upload_audio", "transcribe_audio", "transcribe_upload"}
+    assert taking_keys == {
+        "upload_audio",
+        "transcribe_audio",
+        "transcribe_upload",
+        "create_transcription",
+        "create_translation",
+    }
 
 
 # ── One job for identical requests in flight ─────────────────────────────────────────────────────────────

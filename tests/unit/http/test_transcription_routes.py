@@ -35,6 +35,12 @@ def test_every_parameter_is_kept_as_it_was_sent(client):
         "language": "pt-BR",
         "prompt": "Minutes of the harbour committee.",
         "hotwords": "Løken quay",
+        "task": "translate",
+        "temperature": 0.2,
+        "diarize": True,
+        "min_speakers": 2,
+        "max_speakers": 3,
+        "channels": "mixed",
         "priority": 7,
     }
 
@@ -90,9 +96,11 @@ def test_a_completed_transcription_has_its_words(client, container):
         "text": "word2",
         "confidence": 0.9,
         "language": "en",
+        "language_probability": None,
         "speaker": None,
         "engine": "second",
-        "words": [{"text": "word2", "start_seconds": 1.0, "end_seconds": 2.0, "probability": 0.9}],
+        "scores": None,
+        "words": [{"text": "word2", "start_seconds": 1.0, "end_seconds": 2.0, "probability": 0.9, "speaker": None}],
     }
 
 
@@ -224,8 +232,8 @@ def test_an_ended_transcription_cannot_be_cancelled(client, container):
 @pytest.mark.parametrize(
     ("format", "media_type", "begins"),
     [
-        ("txt", "text/plain; charset=utf-8", "word1\nword2"),
-        ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:01,000\nword1"),
+        ("txt", "text/plain; charset=utf-8", "word1 word2\n"),
+        ("srt", "application/x-subrip", "1\n00:00:00,000 --> 00:00:02,000\nword1 word2"),
         ("vtt", "text/vtt; charset=utf-8", "WEBVTT\n"),
         ("json", "application/json", "{"),
     ],
@@ -285,7 +293,7 @@ REFUSED = [
     ("metadata", {"nul\0byte": "value"}),
     ("fallback", "perhaps"),
     ("coalesce", "perhaps"),
-    ("diarize", True),
+    ("min_speakers", 0),
 ]
 
 

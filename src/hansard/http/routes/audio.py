@@ -1,5 +1,6 @@
 """Recordings: in, listed, and out again as the very bytes that came in."""
 
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,11 +8,12 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from hansard.http import mapping, schemas, uploads
-from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
+from hansard.http.dependencies import IdempotencyKey, Places, RequestId, TheContainer
 from hansard.http.download import download
 
 router = APIRouter(prefix="/audio", tags=["audio"])
 upload_router = APIRouter(prefix="/audio", tags=["audio"], route_class=uploads.UploadRoute)
+url_router = APIRouter(prefix="/audio", tags=["audio"], route_class=uploads.UrlRoute)
 
 _BYTES: dict[str, Any] = {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
 _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -26,7 +28,9 @@ _UPLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
     201: {"headers": {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}},
     409: {"description": "`idempotency_key_spent`: what was made for this Idempotency-Key has been deleted since."},
     413: {"description": "`too_large`."},
-    422: {"description": "`invalid_request`; `idempotency_key_reused`; what is wrong with the recording."},
+    422: {"description": "`invalid_request`; `idempotency_key_reused`; what is wrong with the recording, or the URL."},
+    503: {"description": "`uploads_busy`: as many are coming in as are taken at once."},
+    507: {"description": "`disk_scarce`: there is no room for it."},
 }
 
 
@@ -44,9 +48,28 @@ def upload_audio(
 ) -> schemas.Audio:
     """Any container and codec that FFmpeg reads, video included. The same bytes again are a new audio file, but
     are stored once.
+
+    In JSON, with a `url`, it is fetched from there, where the operator allows that (`HANSARD_URL_INPUT`); the request
+    is answered once the file is here. For large files and lines that fail there is `POST /uploads`.
     """
     source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
     audio = container.upload(source, file_name=file_name, idempotency_key=idempotency_key)
+    answer.headers["Location"] = f"/audio/{audio.id}"
+    return mapping.audio_json(audio)
+
+
+@url_router.post("", status_code=201, summary="Upload a recording by its URL", responses=uploads.URL_ANSWERS)
+async def fetch_audio(
+    body: schemas.AudioUrl,
+    container: TheContainer,
+    places: Places,
+    answer: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> schemas.Audio:
+    """Answered once the file is here."""
+    audio = await places.during(
+        partial(container.fetch.audio, body.url, file_name=body.file_name, idempotency_key=idempotency_key)
+    )
     answer.headers["Location"] = f"/audio/{audio.id}"
     return mapping.audio_json(audio)
 

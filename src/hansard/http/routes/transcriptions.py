@@ -1,27 +1,33 @@
 """Transcriptions: asked for, looked at while they come about, exported, stopped, asked for again, deleted."""
 
-from pathlib import PurePath
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Form, Query, Response
-from fastapi.responses import PlainTextResponse
 
 from hansard import formats
+from hansard.application.edit import transcript_at
+from hansard.application.words_so_far import words_so_far
 from hansard.bootstrap import Container
 from hansard.domain.errors import Conflict
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Status, Transcription
-from hansard.http import mapping, schemas, uploads
-from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
+from hansard.http import etags, mapping, schemas, uploads
+from hansard.http.dependencies import IdempotencyKey, Places, RequestId, TheContainer
 from hansard.http.download import content_disposition
 
 router = APIRouter(tags=["transcriptions"])
 upload_router = APIRouter(tags=["transcriptions"], route_class=uploads.QueueingUploadRoute)
+url_router = APIRouter(tags=["transcriptions"], route_class=uploads.UrlRoute)
 
 _Answers = dict[int | str, dict[str, Any]]
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until there should be room.", "schema": {"type": "integer"}}}
 _NOT_FOUND: _Answers = {404: {"description": "`not_found`: there is no such id."}}
+_TAGGED: _Answers = {
+    200: {"headers": {"ETag": {"description": "Of its revision, once completed.", "schema": {"type": "string"}}}},
+    304: {"description": "It is still at the revision of the ETag in If-None-Match."},
+}
 _REFUSED: _Answers = {422: {"description": "`invalid_request`, `unknown_engine`, or what that engine cannot do."}}
 _MADE_BEFORE: _Answers = {
     409: {"description": "`idempotency_key_spent`: what was made for this Idempotency-Key has been deleted since."},
@@ -32,13 +38,22 @@ _MADE_BEFORE: _Answers = {
 }
 _CANNOT: _Answers = {409: {"description": "`illegal_move`: its status does not allow that."}}
 _NOTHING_TO_EXPORT: _Answers = {409: {"description": "`not_completed`: there is no transcript to export."}}
+_NO_USE: _Answers = {
+    422: {
+        "description": "`unknown_format`; `option_not_applicable`: the format has no use for a parameter; "
+        "`no_word_times`, `no_speakers`: the transcript lacks what was asked for; `invalid_request`."
+    }
+}
 _QUEUED: _Answers = {
     202: {"headers": {"Location": {"description": "Where to look for it.", "schema": {"type": "string"}}}},
     429: {"description": "`owner_queue_full`: enough of yours is waiting.", "headers": _RETRY_AFTER},
     503: {"description": "`queue_full`: more is waiting than is taken on here.", "headers": _RETRY_AFTER},
 }
 _ENDED_EARLY = frozenset({Status.FAILED, Status.CANCELLED})
-_FILES = {each.media_type: {"schema": {"type": "string"}} for each in formats.FORMATS.values()}
+_FILES = {
+    each.media_type: {"schema": {"type": "string"} if each.is_text else {"type": "string", "format": "binary"}}
+    for each in formats.FORMATS.values()
+}
 
 
 @router.post(
@@ -80,7 +95,10 @@ def transcribe_upload(
     answer: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> schemas.TranscriptionSummary:
-    """`curl -F file=@talk.mp3 …/transcriptions` and follow it with `GET /transcriptions/{id}`."""
+    """`curl -F file=@talk.mp3 …/transcriptions` and follow it with `GET /transcriptions/{id}`.
+
+    In JSON, with a `url` in place of the file, it is fetched from there, where the operator allows that.
+    """
     source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
     made = container.submit_upload(
         source,
@@ -89,6 +107,35 @@ def transcribe_upload(
         request_id=request_id,
         idempotency_key=idempotency_key,
         coalesce=form.coalesce,
+    )
+    return _accepted(made, answer)
+
+
+@url_router.post(
+    "/transcriptions",
+    status_code=202,
+    summary="Ask for a transcription of a recording by its URL",
+    responses=uploads.URL_ANSWERS,
+)
+async def transcribe_url(
+    body: schemas.TranscriptionUrl,
+    container: TheContainer,
+    places: Places,
+    request_id: RequestId,
+    answer: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> schemas.TranscriptionSummary:
+    """Answered once the file is here."""
+    made = await places.during(
+        partial(
+            container.fetch.transcription,
+            body.url,
+            file_name=body.file_name,
+            parameters=body.parameters(),
+            request_id=request_id,
+            idempotency_key=idempotency_key,
+            coalesce=body.coalesce,
+        )
     )
     return _accepted(made, answer)
 
@@ -106,15 +153,58 @@ def list_transcriptions(
     return schemas.TranscriptionPage(items=items, next_cursor=page.next_cursor)
 
 
-@router.get("/transcriptions/{transcription_id}", summary="Look a transcription up", responses=_NOT_FOUND)
-def get_transcription(transcription_id: UUID, container: TheContainer) -> schemas.TranscriptionDetail:
+@router.get(
+    "/transcriptions/{transcription_id}",
+    summary="Look a transcription up",
+    response_model=schemas.TranscriptionDetail,
+    responses={**_TAGGED, **_NOT_FOUND},
+)
+def get_transcription(
+    transcription_id: UUID, container: TheContainer, answer: Response, if_none_match: etags.IfNoneMatch = None
+) -> schemas.TranscriptionDetail | Response:
     """While it runs, `segments` grows with every passage that is recognised; `text` comes with completion.
 
-    One that failed or was cancelled keeps the segments that it had, marked with `partial`.
+    One that failed or was cancelled keeps the segments that it had, marked with `partial`. One that is completed has
+    an ETag, of the transcript's revision: name it in If-Match to correct the transcript.
     """
+    revision = _revision(container, transcription_id)
+    if revision is not None and etags.is_unchanged(if_none_match, etags.of_revision(revision)):
+        etags.mark(unchanged := Response(status_code=304), revision)
+        return unchanged
+    # After the revision: a tag that is too old costs an editor another try, one that is too new somebody's correction.
     transcription, transcript = _with_words(container, transcription_id)
+    if revision is not None:
+        etags.mark(answer, revision)
     completed = transcription.status is Status.COMPLETED
-    return mapping.detail_json(transcription, text=transcript.text if completed else None, segments=transcript.segments)
+    return mapping.detail_json(
+        transcription,
+        text=transcript.text if completed else None,
+        segments=transcript.segments,
+        revision=revision,
+    )
+
+
+@router.get(
+    "/transcriptions/{transcription_id}/sentences", summary="Read a transcript by sentences", responses=_NOT_FOUND
+)
+def get_sentences(transcription_id: UUID, container: TheContainer) -> schemas.Sentences:
+    """Until it is completed: of what was recognised so far, or until it ended, marked with `partial`.
+
+    They end where the engine's punctuation says so; where it writes none, as PocketSphinx, they are phrases between
+    pauses, and no full stops are made up. Another speaker always begins another one.
+    """
+    return mapping.sentences_json(*_with_words(container, transcription_id))
+
+
+@router.get(
+    "/transcriptions/{transcription_id}/paragraphs", summary="Read a transcript by paragraphs", responses=_NOT_FOUND
+)
+def get_paragraphs(transcription_id: UUID, container: TheContainer) -> schemas.Paragraphs:
+    """Sentences put together until another person speaks, a pause is long, or a paragraph is.
+
+    Until it is completed: of what was recognised so far, or until it ended, marked with `partial`.
+    """
+    return mapping.paragraphs_json(*_with_words(container, transcription_id))
 
 
 @router.delete(
@@ -133,25 +223,36 @@ def delete_transcription(transcription_id: UUID, container: TheContainer) -> Non
 @router.get(
     "/transcriptions/{transcription_id}/export",
     summary="Export a transcript as a file",
-    response_class=PlainTextResponse,
-    responses={200: {"description": "The file.", "content": _FILES}, **_NOT_FOUND, **_NOTHING_TO_EXPORT},
+    response_class=Response,
+    responses={200: {"description": "The file.", "content": _FILES}, **_NOT_FOUND, **_NOTHING_TO_EXPORT, **_NO_USE},
 )
 def export_transcription(
     transcription_id: UUID, query: Annotated[schemas.ExportQuery, Query()], container: TheContainer
 ) -> Response:
-    """The file is named like its recording; one that is `partial` says so in its name."""
+    """The file is named like its recording; one that is `partial` says so in its name. Text is UTF-8.
+
+    Each format takes the parameters that it has a use for, as they say, and refuses the others: nothing is ignored.
+    `zip` has all the others in it, and takes the parameters of all.
+
+    Captions (`srt`, `vtt`) are cut anew, into cues that can be read, by rules that broadcasters publish; `fit=false`
+    gives a cue for each segment of the engine instead. `docs/transcript.schema.json` describes `json`. In `csv` and
+    `tsv` a cell that a spreadsheet would take for a formula begins with an apostrophe. `rttm` has who spoke when.
+    """
     transcription, transcript = _with_words(container, transcription_id)
     is_whole = transcription.status is Status.COMPLETED
     has_part = transcription.status in _ENDED_EARLY and bool(transcript.text)
     if not (is_whole or (query.partial and has_part)):
         raise _nothing_to_export(transcription, has_part=has_part)
-    text = formats.write(transcript, query.format)
     with container.unit_of_work() as uow:
-        recording = uow.audio.get(transcription.audio_id).file_name
-    mark = "" if is_whole else ".partial"
-    disposition = content_disposition(f"{PurePath(recording).stem}{mark}.{query.format}")
+        file_name = uow.audio.get(transcription.audio_id).file_name
+        corrections = uow.transcripts.revision(transcription_id) if is_whole else 0
+        if query.revision is not None:
+            corrections, transcript = query.revision, transcript_at(uow, transcription_id, query.revision)
+    document = formats.Document.of(transcription, transcript, file_name=file_name, corrections=corrections)
+    written = formats.write(document, query.format, query.options())
+    disposition = content_disposition(f"{document.stem}.{query.format}")
     media_type = formats.FORMATS[query.format].media_type
-    return PlainTextResponse(text, media_type=media_type, headers={"Content-Disposition": disposition})
+    return Response(written, media_type=media_type, headers={"Content-Disposition": disposition})
 
 
 @router.post(
@@ -187,6 +288,13 @@ def retry_transcription(
     return _accepted(container.retry(transcription_id, parameters), answer)
 
 
+def _revision(container: Container, transcription_id: UUID) -> int | None:
+    """The current one; None before the transcription is completed."""
+    with container.unit_of_work() as uow:
+        completed = uow.transcriptions.get(transcription_id).status is Status.COMPLETED
+        return uow.transcripts.revision(transcription_id) if completed else None
+
+
 def _with_words(container: Container, transcription_id: UUID) -> tuple[Transcription, Transcript]:
     """A transcription and its transcript; before it is completed, what its finished passages make."""
     with container.unit_of_work() as uow:
@@ -194,7 +302,7 @@ def _with_words(container: Container, transcription_id: UUID) -> tuple[Transcrip
         if transcription.status is Status.COMPLETED:
             transcript = uow.transcripts.get(transcription_id)
         else:
-            transcript = Transcript.of(uow.transcripts.passages(transcription_id))
+            transcript = words_so_far(uow.transcripts, transcription_id)
     return transcription, transcript or Transcript(language=None, segments=())
 
 
