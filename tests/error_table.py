@@ -31,6 +31,7 @@ from tests.workshop import Workshop, speech
 DOCUMENT = Path(__file__).parents[1] / "docs" / "errors.md"
 QUICK_SECTIONS = (
     "Recordings",
+    "Who speaks",
     "Recordings by URL",
     "Recordings on their way in",
     "Live speech",

@@ -90,10 +90,19 @@ def client(service: Service) -> Iterator[openai.OpenAI]:
 @pytest.fixture
 def slow_talk(tmp_path: Path) -> Path:
     """Of five seconds, which the engine `mock:slow` takes as long to hear."""
-    talk = tmp_path / "slow.wav"
+    return repeated(3, tmp_path / "slow.wav")
+
+
+@pytest.fixture
+def long_talk(tmp_path: Path) -> Path:
+    """Of a minute: `mock:slow` is still far from its end when the first passage has been heard."""
+    return repeated(36, tmp_path / "long.wav")
+
+
+def repeated(times: int, talk: Path) -> Path:
     with wave.open(str(FIVE)) as source, wave.open(str(talk), "wb") as target:
         target.setparams(source.getparams())
-        target.writeframes(source.readframes(source.getnframes()) * 3)
+        target.writeframes(source.readframes(source.getnframes()) * times)
     return talk
 
 
@@ -289,8 +298,8 @@ def test_a_client_that_goes_away_cancels_its_work(service: Service, slow_talk: P
     eventually(cancelled(service, newest["id"]), "it to be cancelled")
 
 
-def test_a_stream_that_is_closed_cancels_its_work(client: openai.OpenAI, service: Service) -> None:
-    stream = client.audio.transcriptions.create(file=TALK, model="pocketsphinx", stream=True, prompt="closed early")
+def test_a_stream_that_is_closed_cancels_its_work(client: openai.OpenAI, service: Service, long_talk: Path) -> None:
+    stream = client.audio.transcriptions.create(file=long_talk, model="mock:slow", stream=True)
     next(stream)
     stream.close()
     job = job_of(stream.response)

@@ -88,7 +88,7 @@ def no_diarizer() -> Provoked:
 
 @provokes("Who speaks", "The diarizer fails")
 def diarizer_fails() -> Provoked:
-    error = DiarizationFailed("It is too noisy.")
+    error = DiarizationFailed("It is too noisy.", help="Record it again, closer to those who speak.")
     shop = Workshop(diarizer=FakeDiarizer(failures=[error]))
     record = shop.transcribe(shop.submitted(speech(1), Parameters(diarize=True)).id)
     assert record.status is Status.COMPLETED

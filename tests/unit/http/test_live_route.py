@@ -167,7 +167,9 @@ def test_a_query_that_cannot_be_honoured_is_refused(client: TestClient, query: s
 
 
 def test_when_all_sessions_are_taken_the_client_is_to_try_again(client: TestClient) -> None:
-    with live(client), live(client):
+    with live(client) as first, live(client) as second:
+        for socket in (first, second):
+            until(socket, "started")
         error, close = refused(client, "")
     assert (error["code"], close) == ("too_many_sessions", 1013)
     assert error["help"]
