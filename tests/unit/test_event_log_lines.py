@@ -20,6 +20,7 @@ from hansard.domain.events import (
     EngineFellBack,
     Event,
     Interruption,
+    TranscriptEdited,
     TranscriptionDeleted,
     TranscriptionFailed,
     TranscriptionInterrupted,
@@ -189,6 +190,16 @@ def test_each_reason_of_an_interruption_has_a_sentence_of_its_own(log: Log) -> N
         log_event(interrupted(reason))
 
     assert len({record["message"] for record in log.records}) == len(Interruption) + 1
+
+
+def test_a_correction_is_told_without_a_word_of_it(log: Log) -> None:
+    log_event(
+        TranscriptEdited(subject=ID, occurred_at=NOON, audio_id=UUID(ID), revision=2, change="text", author="Ann")
+    )
+
+    (record,) = log.records
+    assert record["message"] == "The transcript was corrected."
+    assert record["extra"] == {"transcription_id": ID, "revision": 2, "change": "text"}
 
 
 def test_what_is_deleted_is_told_with_its_receipt(log: Log) -> None:

@@ -24,6 +24,7 @@ from hansard.domain.events import (
     EngineFellBack,
     Event,
     Interruption,
+    TranscriptEdited,
     TranscriptionDeleted,
     TranscriptionInterrupted,
 )
@@ -54,6 +55,8 @@ def log_event(event: Event) -> None:
         case TranscriptionInterrupted(reason=reason):
             level, sentence = _INTERRUPTIONS.get(reason, ("WARNING", "The transcription was interrupted."))
             _of_transcription(event).bind(run=event.run, reason=reason).log(level, sentence)
+        case TranscriptEdited(revision=revision, change=change):
+            _of_transcription(event).bind(revision=revision, change=change).info("The transcript was corrected.")
         case TranscriptionDeleted(status=status):
             _of_transcription(event).bind(status=status).info("The transcription is deleted.")
         case AudioFileDeleted():
