@@ -55,7 +55,7 @@ from hansard.domain.live import LiveRequest
 from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
-from hansard.domain.transcription import Parameters, Status, Transcription
+from hansard.domain.transcription import AttemptOutcome, Parameters, Status, Transcription
 from hansard.persistence import search_query
 from hansard.persistence.search_terms import tokens
 
@@ -603,7 +603,7 @@ class _FakeTranscriptionRepository:
         return tuple(transcription.id for transcription in self._unfinished())
 
     def recent_real_time_factor(self) -> float | None:
-        results = [row.result for row in self.data.transcriptions.values() if row.result is not None]
+        results = [row.result for row in self.data.transcriptions.values() if row.result is not None and _is_timed(row)]
         audio_seconds = sum(result.audio_seconds for result in results)
         return sum(result.processing_seconds for result in results) / audio_seconds if audio_seconds else None
 
@@ -851,6 +851,12 @@ def _get(rows: dict[UUID, Any], key: UUID, what: str) -> Any:
     if key not in rows:
         raise NotFound(f"there is no {what} {key}")
     return rows[key]
+
+
+def _is_timed(row: Transcription) -> bool:
+    """Whether attempts that came to their ends heard all of its speech."""
+    ended = [each for each in row.attempts if each.outcome is not AttemptOutcome.ABANDONED]
+    return row.result is not None and sum(each.recognised_seconds for each in ended) >= row.result.speech_seconds * 0.99
 
 
 def _page(rows: list[Any], when: Callable[[Any], datetime], limit: int, cursor: str | None) -> Page[Any]:

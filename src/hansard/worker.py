@@ -52,10 +52,19 @@ def warm_up(container: Container) -> None:
     if container.whisper.name in settings.engine_chain:
         container.whisper.fetch_in_background()
     # Beside the rest: a large model takes long, and a job that does not need it should not wait for it.
-    threading.Thread(target=container.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_warm_up_engines, args=(container,), name="warm-up", daemon=True).start()
     if isinstance(container.runner, TrackedWherePossible):
         container.runner.warm_up()
-    # What was imported stays: leave it out of every later collection.
+    _freeze()
+
+
+def _warm_up_engines(container: Container) -> None:
+    container.warm_up()
+    _freeze()
+
+
+def _freeze() -> None:
+    """What was imported stays: leave it out of every later collection."""
     gc.collect()
     gc.freeze()
 

@@ -96,10 +96,21 @@ def a_result(*, audio_seconds: float, processing_seconds: float) -> Result:
 
 
 def a_completed_one(
-    audio: AudioFile, *, minute: int = 0, audio_seconds: float, processing_seconds: float
+    audio: AudioFile,
+    *,
+    minute: int = 0,
+    audio_seconds: float,
+    processing_seconds: float,
+    recognised_seconds: float = 40.25,
+    is_abandoned: bool = False,
 ) -> Transcription:
+    """Its one attempt heard all of the speech, or so much of it."""
     transcription = a_transcription(audio, minute=minute)
     transcription.start(NOON)
+    transcription.begin_attempt(engine="fake", model="fake-1", at=NOON)
+    transcription.advance_attempt(recognised_seconds)
+    if not is_abandoned:
+        transcription.end_attempt(NOON)
     transcription.complete(a_result(audio_seconds=audio_seconds, processing_seconds=processing_seconds), NOON)
     return transcription
 
@@ -448,6 +459,18 @@ def test_the_speed_is_that_of_what_was_completed_long_recordings_counting_more(d
     kept(database, audio, short, long, a_transcription(audio, minute=3))
     with database.unit_of_work() as uow:
         assert uow.transcriptions.recent_real_time_factor() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("untimed", [{"recognised_seconds": 20}, {"is_abandoned": True}], ids=["live", "worker died"])
+def test_what_was_heard_by_no_attempt_that_was_timed_tells_nothing_of_speed(
+    database: Database, untimed: dict[str, Any]
+) -> None:
+    audio = an_audio_file()
+    timed = a_completed_one(audio, minute=1, audio_seconds=10, processing_seconds=5)
+    other = a_completed_one(audio, minute=2, audio_seconds=90, processing_seconds=0.01, **untimed)
+    kept(database, audio, timed, other)
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.recent_real_time_factor() == pytest.approx(0.5)
 
 
 def test_recordings_without_length_tell_nothing_of_speed(database: Database) -> None:

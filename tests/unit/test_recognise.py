@@ -3,14 +3,15 @@
 Speech of n seconds is n passages to the fake engine, which says `word1`, `word2` … in the order it hears them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from hansard.application.engine_chain import EngineChain
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports import EngineState, EngineStatus, UnitOfWork
 from hansard.application.recognise import Recognise, Recognised
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
@@ -718,3 +719,19 @@ def test_a_gap_whose_hearing_killed_a_worker_is_left_a_gap() -> None:
     job.run = job.take()
     job.recognise()
     assert times(job) == [0, 1, 2, 3, 8, 9, 10, 11]
+
+
+def test_the_last_passage_and_the_end_of_its_attempt_are_one_commit() -> None:
+    job = Job(2)
+    seen: list[tuple[int, AttemptOutcome]] = []
+
+    @contextmanager
+    def watched_unit_of_work() -> Generator[UnitOfWork]:
+        with job.shop.database.unit_of_work() as uow:
+            yield uow
+        if job.attempts:
+            seen.append((len(job.words), job.attempts[-1].outcome))
+
+    job.recognise(replace(job.shop.steps.recognise, unit_of_work=watched_unit_of_work))
+    assert (1, AttemptOutcome.RUNNING) in seen
+    assert {outcome for words, outcome in seen if words == 2} == {AttemptOutcome.SUCCEEDED}

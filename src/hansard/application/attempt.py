@@ -13,7 +13,7 @@ from hansard.domain.errors import EngineError, HansardError
 from hansard.domain.events import Interruption
 from hansard.domain.speech import Span, Speech, plan_passages
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
-from hansard.domain.transcription import Task
+from hansard.domain.transcription import Attempt, Task
 
 REPORT_EVERY_SECONDS = 1.0
 """How often a passage at work says how far it is."""
@@ -21,8 +21,9 @@ REPORT_EVERY_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class AttemptAtWork:
-    """`done` was on record before it, `finished` it adds, as `decoding`. From `gives_way_at` on, it lets more urgent
-    work go first; before, only what somebody waits for. `spoken` is the language that it heard.
+    """`finished` it adds to the record, as `decoding`. From `gives_way_at` on, it lets more urgent work go first;
+    before, only what somebody waits for. `spoken` is the language that it heard, `ended` how it ended, if it did so
+    with its last passage.
     """
 
     run: Run
@@ -31,18 +32,19 @@ class AttemptAtWork:
     engine: SpeechEngine
     model: str
     speech: Speech
-    done: tuple[RecognisedPassage, ...]
     gives_way_at: datetime
     is_probe: bool = False
     decoding: int = 0
     finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
     spoken: str | None = None
+    ended: Attempt | None = None
 
     def recognise(self, speech: Iterable[Span], request: Recognition) -> None:
         """Raises `EngineError`; `Superseded` when nobody wants it any more; `GaveWay`. The circuit breaker is told."""
         try:
-            for span in plan_passages(speech, self.engine.limits):
-                self._recognise_passage(span, request)
+            spans = tuple(plan_passages(speech, self.engine.limits))
+            for span in spans:
+                self._recognise_passage(span, request, is_last=span is spans[-1])
         except EngineError as error:
             self.breaker.failed(self.engine.name, error.failure)
             raise
@@ -52,7 +54,7 @@ class AttemptAtWork:
                     self.breaker.abandoned(self.engine.name)
             raise
 
-    def _recognise_passage(self, span: Span, request: Recognition) -> None:
+    def _recognise_passage(self, span: Span, request: Recognition, *, is_last: bool) -> None:
         call = EngineCall()
         # One language for a recording: short passages are too little to detect it from, each for itself.
         segments = self._listen(span, replace(request, language=request.language or self.spoken), call)
@@ -60,10 +62,7 @@ class AttemptAtWork:
             span=span, engine=self.engine.name, model=self.model, segments=segments, decoding=self.decoding
         )
         self.spoken = self.spoken or _language_spoken(passage, request, call)
-        gave_way = self._keep(passage, call)
-        if len(self.finished) == 1:
-            self.breaker.succeeded(self.engine.name)
-        if gave_way:
+        if self._keep(passage, call, is_last=is_last):
             raise GaveWay("More urgent work was waiting.")
 
     def _listen(self, span: Span, request: Recognition, call: EngineCall) -> tuple[Segment, ...]:
@@ -79,7 +78,7 @@ class AttemptAtWork:
                     reported_at = self.run.clock()
         return tuple(segments)
 
-    def _keep(self, passage: RecognisedPassage, call: EngineCall) -> bool:
+    def _keep(self, passage: RecognisedPassage, call: EngineCall, *, is_last: bool) -> bool:
         """Whether the transcription went back into the queue with that, to let others go first."""
         with self.run.change() as (uow, transcription):
             uow.transcripts.add_passage(self.run.transcription_id, passage)
@@ -87,13 +86,19 @@ class AttemptAtWork:
             transcription.advance_attempt(passage.span.seconds, provider_request_id=request_id)
             transcription.report(self._activity, self._progress(passage.span.end_seconds))
             now = self.run.clock()
-            is_last = passage.span.end_seconds >= self.speech.regions[-1].end_seconds
-            gives_way = not is_last and uow.jobs.has_more_urgent(
+            if not self.finished:
+                self.breaker.succeeded_within(uow, self.engine.name)
+            ends_speech = passage.span.end_seconds >= self.speech.regions[-1].end_seconds
+            gives_way = not ends_speech and uow.jobs.has_more_urgent(
                 transcription.id, interactive_only=now < self.gives_way_at
             )
             if gives_way:
                 transcription.interrupt(now, Interruption.GAVE_WAY)
+            elif is_last:
+                transcription.end_attempt(now)
         self.finished.append(passage)
+        if is_last:
+            self.ended = transcription.attempts[-1]
         return gives_way
 
     @property

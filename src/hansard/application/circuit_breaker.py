@@ -15,7 +15,9 @@ SUCCESS_KEPT_EVERY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """Asked before each attempt, told how it went. Each call is one short transaction; at rest, a read."""
+    """Asked before each attempt, told how it went. Each call is one short transaction, or part of another; at rest, a
+    read.
+    """
 
     unit_of_work: Callable[[], UnitOfWork]
     policy: CircuitPolicy
@@ -27,13 +29,20 @@ class CircuitBreaker:
         Raises `EnginePaused` while the circuit is open, and `EngineOutOfUse` when an operator disabled the engine.
         """
         with self.unit_of_work() as uow:
-            circuit = uow.circuits.get(engine)
-            if circuit.is_at_rest:
-                return Admission.GRANTED
-            circuit = uow.circuits.get(engine, for_update=True)
-            admission = circuit.admit(self.clock(), self.policy)
+            admission = self.admit_within(uow, engine)
+            if admission is Admission.PROBE:
+                uow.commit()
+        return admission
+
+    def admit_within(self, uow: UnitOfWork, engine: str) -> Admission:
+        """The same, in the caller's transaction, which it changes by a probe only."""
+        circuit = uow.circuits.get(engine)
+        if circuit.is_at_rest:
+            return Admission.GRANTED
+        circuit = uow.circuits.get(engine, for_update=True)
+        admission = circuit.admit(self.clock(), self.policy)
+        if admission is Admission.PROBE:
             uow.circuits.save(circuit)
-            uow.commit()
         if admission is Admission.DISABLED:
             raise _disabled(circuit)
         if admission is Admission.REFUSED:
@@ -42,12 +51,18 @@ class CircuitBreaker:
 
     def succeeded(self, engine: str) -> None:
         """The engine did some work. While all is well, the date of the last success is kept to some seconds."""
-        now = self.clock()
         with self.unit_of_work() as uow:
-            circuit = uow.circuits.get(engine)
+            self.succeeded_within(uow, engine)
+            uow.commit()
+
+    def succeeded_within(self, uow: UnitOfWork, engine: str) -> None:
+        """The same, in the caller's transaction."""
+        now, circuit = self.clock(), uow.circuits.get(engine)
         known = circuit.last_success_at
         if not circuit.is_at_rest or known is None or (now - known).total_seconds() >= SUCCESS_KEPT_EVERY_SECONDS:
-            self._change(engine, lambda circuit: circuit.succeed(now))
+            circuit = uow.circuits.get(engine, for_update=True)
+            circuit.succeed(now)
+            uow.circuits.save(circuit)
 
     def failed(self, engine: str, failure: Failure) -> None:
         self._change(engine, lambda circuit: circuit.fail(failure, self.clock(), self.policy))

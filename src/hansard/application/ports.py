@@ -465,7 +465,11 @@ class TranscriptionRepository(Protocol):
         ...
 
     def recent_real_time_factor(self) -> float | None:
-        """Processing time over audio time, of the last ones completed; None when there are none."""
+        """Processing time over audio time, of the last ones completed; None when there are none.
+
+        Those count whose attempts heard, to their ends, all of the speech. Otherwise part of the time is not on record:
+        what was heard live was heard by no attempt, and what a worker did before it died was not measured.
+        """
         ...
 
 

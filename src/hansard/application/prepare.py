@@ -105,10 +105,11 @@ class Prepare:
                     transcription.pipeline_run_id = pipeline_run_id
             if speech is None or not self.prepared.exists(transcription_id):
                 speech = watched_call(partial(self.prepare_audio, transcription_id, audio, channels), run.check)
-                with run.change() as (uow, transcription):
+                with run.hold() as (uow, transcription):
                     uow.transcripts.save_speech(transcription_id, speech)
                     if channels is Channels.SEPARATE and speech.channels == 1:
                         transcription.warn(CHANNELS_ALIKE)
+                        uow.transcriptions.save(transcription)
             _require_speech(speech)
         return Prepared(
             audio_seconds=speech.audio_seconds, speech_seconds=speech.seconds, speech_regions=len(speech.regions)

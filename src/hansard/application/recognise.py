@@ -6,7 +6,8 @@
     what was missed              is heard again
 
 Each finished passage is committed. What is to do is computed anew at every attempt from what is on record, so a
-retry, another worker or another engine continues where the last one stopped. A transcription that is not wanted any
+retry, another worker or another engine continues where the last one stopped. The record is read once: while a run owns
+the transcription, nobody else adds to it. A transcription that is not wanted any
 more stops all of this within moments, wherever it is.
 """
 
@@ -80,13 +81,22 @@ class Recognise:
         with run.failures_recorded():
             with run.look() as (uow, transcription):
                 parameters = transcription.parameters
+                speech = uow.transcripts.speech(transcription_id)
+                passages = uow.transcripts.passages(transcription_id)
                 audio = None
                 if not self.prepared.exists(transcription_id):
                     audio = uow.audio.get(transcription.audio_id)
             if audio is not None:
                 watched_call(partial(self.prepare_audio, transcription_id, audio, parameters.channels), run.check)
-            recognition = _Recognition(step=self, run=run, parameters=parameters, gives_way_at=gives_way_at)
-            return recognition.complete()
+            return _Recognition(
+                step=self,
+                run=run,
+                parameters=parameters,
+                speech=speech or Speech(0.0, ()),
+                found=passages,
+                crashes=transcription.crashes,
+                gives_way_at=gives_way_at,
+            ).complete()
 
 
 def recognition(parameters: Parameters) -> Recognition:
@@ -103,11 +113,17 @@ def recognition(parameters: Parameters) -> Recognition:
 
 @dataclass(slots=True, kw_only=True)
 class _Recognition:
-    """One run of the step. What it waits counts against one budget, whatever it waits for."""
+    """One run of the step. What it waits counts against one budget, whatever it waits for.
+
+    `found` was on record before it, and `crashes` the workers that had died over what follows.
+    """
 
     step: Recognise
     run: Run
     parameters: Parameters
+    speech: Speech
+    found: tuple[RecognisedPassage, ...]
+    crashes: int
     gives_way_at: datetime
 
     request: Recognition = ANYTHING
@@ -118,6 +134,7 @@ class _Recognition:
     left: Failure | None = None
     """Why an engine was left that should have done the work, until another begins."""
     waited_seconds: float = 0.0
+    attempts: list[AttemptAtWork] = field(default_factory=list[AttemptAtWork])
 
     def complete(self) -> Recognised:
         attempt = self._with_any_engine()
@@ -177,11 +194,9 @@ class _Recognition:
         wish = recognition(self.parameters)
         if wish.language is not None or wish.task is Task.TRANSLATE:
             return wish
-        with self.run.look() as (uow, transcription):
-            passages = uow.transcripts.passages(transcription.id)
         engines = self.step.chain.engines
         able = {name for name, engine in engines.items() if engine.degraded_reason is None}
-        return replace(wish, language=Transcript.of(each for each in passages if each.engine in able).language)
+        return replace(wish, language=Transcript.of(each for each in self._passages if each.engine in able).language)
 
     def _remember_language(self, attempt: AttemptAtWork) -> None:
         """For the attempts that follow: a short passage, or a gap, is too little to detect it from."""
@@ -198,55 +213,60 @@ class _Recognition:
         failures = 0
         while True:
             attempt = self._begin_attempt(engine, self.request)
-            done = [passage.span for passage in attempt.done]
+            done = [passage.span for passage in self._passages]
             try:
-                attempt.recognise(remaining(attempt.speech.regions, done), self.request)
+                attempt.recognise(remaining(self.speech.regions, done), self.request)
             except EngineError as error:
                 self.failed = error
                 self._remember_language(attempt)
                 # Getting somewhere starts the count anew: a long recording meets more trouble than a short one.
                 failures = 1 if attempt.finished else failures + 1
                 delay = self.step.retry.delay_seconds(error, attempts=failures, waited_seconds=self.waited_seconds)
-                self._end_attempt(error.failure, retry_in_seconds=delay)
+                self._end_attempt(attempt, error.failure, retry_in_seconds=delay)
                 if delay is None:
                     raise
                 self._wait(delay, f"trying {engine.name} again in {delay:.0f} s: {error}")
             else:
                 self._remember_language(attempt)
-                self._end_attempt()
+                self._end_attempt(attempt)
                 return attempt
 
     def _begin_attempt(self, engine: SpeechEngine, request: Recognition, *, decoding: int = 0) -> AttemptAtWork:
         """Raises the `EngineError` that says why it may not begin."""
         model = engine.model_for(request)
-        admission = self.step.breaker.admit(engine.name)
         now = self.step.clock()
         with self.run.change() as (uow, transcription):
+            admission = self.step.breaker.admit_within(uow, engine.name)
             if (left := self.left) and left.engine and left.engine != engine.name:
                 transcription.fall_back(now, engine=left.engine, next_engine=engine.name, failure=left)
             transcription.begin_attempt(engine=engine.name, model=model, at=now)
             transcription.report(activity(engine, decoding))
-            speech = uow.transcripts.speech(self.run.transcription_id)
-            done = uow.transcripts.passages(self.run.transcription_id)
         self.left = None
         self.step.observe(transcription.attempts[-1], None)
-        return AttemptAtWork(
+        attempt = AttemptAtWork(
             run=self.run,
             prepared=self.step.prepared,
             breaker=self.step.breaker,
             engine=engine,
             model=model,
-            speech=speech or Speech(0.0, ()),
-            done=done,
+            speech=self.speech,
             gives_way_at=self.gives_way_at,
             is_probe=admission is Admission.PROBE,
             decoding=decoding,
         )
+        self.attempts.append(attempt)
+        return attempt
 
-    def _end_attempt(self, failure: Failure | None = None, *, retry_in_seconds: float | None = None) -> None:
-        with self.run.change() as (_, transcription):
-            transcription.end_attempt(self.step.clock(), failure)
-        self.step.observe(transcription.attempts[-1], retry_in_seconds)
+    def _end_attempt(
+        self, attempt: AttemptAtWork, failure: Failure | None = None, *, retry_in_seconds: float | None = None
+    ) -> None:
+        """One that came to its end has ended with its last passage, unless it had none to begin with."""
+        ended = attempt.ended
+        if ended is None:
+            with self.run.change() as (_, transcription):
+                transcription.end_attempt(self.step.clock(), failure)
+            ended = transcription.attempts[-1]
+        self.step.observe(ended, retry_in_seconds)
 
     def _wait(self, seconds: float, activity: str) -> None:
         self.run.report(activity)
@@ -264,10 +284,10 @@ class _Recognition:
         Whatever goes wrong here costs nothing: the gap stays a gap, and is told.
         """
         for decoding, engine in enumerate(chain([first], self._as_good_as(first)), start=1):
-            gaps, passages = self._gaps()
+            gaps = self._gaps()
             if not gaps:
                 return
-            heard_again = [passage.span for passage in passages if passage.decoding == decoding]
+            heard_again = [passage.span for passage in self._passages if passage.decoding == decoding]
             speech = tuple(remaining(gaps, heard_again))
             if not speech:
                 continue
@@ -281,9 +301,9 @@ class _Recognition:
             try:
                 attempt.recognise(speech, request)
             except EngineError as error:
-                self._end_attempt(error.failure)
+                self._end_attempt(attempt, error.failure)
             else:
-                self._end_attempt()
+                self._end_attempt(attempt)
             yield attempt
 
     def _as_good_as(self, first: SpeechEngine) -> Iterator[SpeechEngine]:
@@ -294,12 +314,19 @@ class _Recognition:
             if engine is not first and engine.degraded_reason is None and engine.status().state is EngineState.READY:
                 yield engine
 
-    def _gaps(self) -> tuple[tuple[Span, ...], tuple[RecognisedPassage, ...]]:
-        """The speech without text, and what was recognised. No gap where one has killed a worker."""
-        with self.run.look() as (uow, transcription):
-            speech = uow.transcripts.speech(transcription.id) or Speech(0.0, ())
-            passages = uow.transcripts.passages(transcription.id)
-        if transcription.crashes:
-            return (), passages
-        _, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.step.gap_seconds)
-        return tuple(span for gap in coverage.gaps for span in speech_within(speech, gap)), passages
+    def _gaps(self) -> tuple[Span, ...]:
+        """The speech without text. None where one has killed a worker, and nothing was got beyond it since."""
+        if self.crashes and not any(attempt.finished for attempt in self.attempts):
+            return ()
+        _, coverage = covered(Transcript.of(self._passages), self.speech, gap_seconds=self.step.gap_seconds)
+        return tuple(span for gap in coverage.gaps for span in speech_within(self.speech, gap))
+
+    @property
+    def _passages(self) -> tuple[RecognisedPassage, ...]:
+        """All that are on record by now, in order."""
+        finished = (passage for attempt in self.attempts for passage in attempt.finished)
+        return tuple(sorted((*self.found, *finished), key=_order))
+
+
+def _order(passage: RecognisedPassage) -> tuple[float, float, int]:
+    return passage.span.start_seconds, passage.span.end_seconds, passage.decoding

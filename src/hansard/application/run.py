@@ -20,7 +20,7 @@ class GaveWay(HansardError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything a step writes goes through `change`, so a run that lost its transcription can write nothing."""
+    """What a step writes goes through `change` or `hold`, so a run that lost its transcription can write nothing."""
 
     transcription_id: UUID
     number: int
@@ -30,10 +30,16 @@ class Run:
     @contextmanager
     def change(self) -> Generator[tuple[UnitOfWork, Transcription]]:
         """One short transaction on the transcription. Raises `Superseded` when this run does not own it any more."""
+        with self.hold() as (uow, transcription):
+            yield uow, transcription
+            uow.transcriptions.save(transcription)
+
+    @contextmanager
+    def hold(self) -> Generator[tuple[UnitOfWork, Transcription]]:
+        """The same to write what goes with it, while the transcription itself stays as it is."""
         with self.unit_of_work() as uow:
             transcription = self._mine(uow, for_update=True)
             yield uow, transcription
-            uow.transcriptions.save(transcription)
             keep(uow, transcription)
 
     @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from hansard.application.diarize import wants_diarizer
 from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
 from hansard.application.run import Run
 from hansard.domain.channels import folded, folded_coverage
@@ -53,11 +54,11 @@ class Settle:
         with run.failures_recorded(), run.change() as (uow, transcription):
             speech = uow.transcripts.speech(transcription_id) or Speech(0.0, ())
             passages = uow.transcripts.passages(transcription_id)
-            turns = uow.transcripts.turns(transcription_id) or ()
+            turns = uow.transcripts.turns(transcription_id) if wants_diarizer(transcription.parameters) else None
             transcript, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.gap_seconds)
             _require_words(transcript, speech)
             transcript, coverage = folded(transcript, speech), folded_coverage(coverage, speech)
-            transcript = with_speakers(transcript, turns)
+            transcript = with_speakers(transcript, turns or ())
             most = _most_used(passages)
             result = Result(
                 engine=most.engine,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     tuple_,
     update,
 )
@@ -39,7 +40,7 @@ from hansard.domain.revision import Hunk, Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Status, Transcription
-from hansard.persistence import event_mapping, mapping, search_index, tables
+from hansard.persistence import event_mapping, mapping, search_index, statements, tables
 from hansard.persistence.notifications import CHANNEL
 
 T = TypeVar("T")
@@ -47,8 +48,15 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_UNFINISHED = tuple(status.value for status in Status if not status.is_final)
-_RECENT = 50
+# Looked for among few, whatever was done last: a queue that is full asks this of each who comes.
+_RECENT_REAL_TIME_FACTOR = text("""
+    SELECT sum((result ->> 'processing_seconds')::float8) / nullif(sum((result ->> 'audio_seconds')::float8), 0)
+      FROM (SELECT result, attempts FROM transcriptions
+             WHERE status = 'completed' ORDER BY created_at DESC, id DESC LIMIT 50) AS recent
+     WHERE 0.99 * (result ->> 'speech_seconds')::float8 <= (
+           SELECT coalesce(sum((attempt ->> 'recognised_seconds')::float8), 0)
+             FROM jsonb_array_elements(attempts) AS attempt WHERE attempt ->> 'outcome' <> 'abandoned')
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,8 @@ class SqlAudioRepository:
         self.connection.execute(insert(tables.audio_files), mapping.audio_to_row(audio))
 
     def get(self, audio_id: UUID, *, for_update: bool = False) -> AudioFile:
-        query = select(tables.audio_files).where(tables.audio_files.c.id == audio_id)
-        row = self.connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
+        query = statements.AUDIO.with_for_update() if for_update else statements.AUDIO
+        row = self.connection.execute(query, {"wanted_id": audio_id}).mappings().one_or_none()
         if row is None:
             raise NotFound(f"There is no audio file {audio_id}.", help="GET /audio lists those there are.")
         return mapping.audio_from_row(row)
@@ -90,25 +98,23 @@ class SqlTranscriptionRepository:
         self._log_events(transcription)
 
     def get(self, transcription_id: UUID, *, for_update: bool = False) -> Transcription:
-        query = select(tables.transcriptions).where(tables.transcriptions.c.id == transcription_id)
-        row = self.connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
+        query = statements.TRANSCRIPTION_LOCKED if for_update else statements.TRANSCRIPTION
+        row = self.connection.execute(query, {"wanted_id": transcription_id}).mappings().one_or_none()
         if row is None:
             raise _no_transcription(transcription_id)
         return mapping.transcription_from_row(row)
 
     def save(self, transcription: Transcription) -> None:
-        table = tables.transcriptions
-        statement = update(table).where(table.c.id == transcription.id)
-        row = mapping.transcription_to_row(transcription)
-        # Told in the statement that writes it: what is not committed is not told either.
-        saved = self.connection.execute(statement.values(row).returning(_told(transcription, transcription.status)))
-        if saved.one_or_none() is None:
+        told = f"{transcription.id} {transcription.status.value}"
+        row = {**mapping.transcription_to_row(transcription), "wanted_id": transcription.id, "told": told}
+        if self.connection.execute(statements.SAVE_TRANSCRIPTION, row).one_or_none() is None:
             raise _no_transcription(transcription.id)
         self._log_events(transcription)
 
     def delete(self, transcription: Transcription) -> None:
         table = tables.transcriptions
-        self.connection.execute(delete(table).where(table.c.id == transcription.id).returning(_told(transcription)))
+        told = func.pg_notify(CHANNEL, str(transcription.id))  # without a status: it is gone
+        self.connection.execute(delete(table).where(table.c.id == transcription.id).returning(told))
         self._log_events(transcription)
 
     def page(
@@ -135,47 +141,26 @@ class SqlTranscriptionRepository:
 
     def in_flight(self, *, owner: str, sha256: str, parameters: Parameters) -> Transcription | None:
         _hold(self.connection, "in flight", owner, sha256)
-        table = tables.transcriptions
-        query = (
-            select(table)
-            .join(tables.audio_files)
-            .where(
-                tables.audio_files.c.sha256 == sha256,
-                table.c.owner == owner,
-                table.c.status.in_(_UNFINISHED),
-                table.c.parameters == literal(mapping.parameters_to_json(parameters), tables.JSON),
-            )
-            .order_by(table.c.created_at, table.c.id)
-            .limit(1)
-        )
-        row = self.connection.execute(query).mappings().one_or_none()
+        asked = {
+            "wanted_sha256": sha256,
+            "wanted_owner": owner,
+            "wanted_parameters": mapping.parameters_to_json(parameters),
+        }
+        row = self.connection.execute(statements.IN_FLIGHT, asked).mappings().one_or_none()
         return None if row is None else mapping.transcription_from_row(row)
 
     def unfinished(self) -> tuple[UUID, ...]:
         table = tables.transcriptions
-        query = select(table.c.id).where(table.c.status.in_(_UNFINISHED)).order_by(table.c.created_at, table.c.id)
+        is_unfinished = table.c.status.in_(statements.UNFINISHED)
+        query = select(table.c.id).where(is_unfinished).order_by(table.c.created_at, table.c.id)
         return tuple(self.connection.execute(query).scalars())
 
     def recent_real_time_factor(self) -> float | None:
-        table = tables.transcriptions
-        recent = (
-            select(table.c.result)
-            .where(table.c.status == Status.COMPLETED.value)
-            .order_by(table.c.created_at.desc(), table.c.id.desc())
-            .limit(_RECENT)
-            .subquery()
-        )
-        seconds = [func.sum(recent.c.result[name].as_float()) for name in ("processing_seconds", "audio_seconds")]
-        return self.connection.execute(select(seconds[0] / func.nullif(seconds[1], 0.0))).scalar_one()
+        return self.connection.execute(_RECENT_REAL_TIME_FACTOR).scalar_one()
 
     def _log_events(self, transcription: Transcription) -> None:
         for event in transcription.pull_events():
             self.events.append(event)
-
-
-def _told(transcription: Transcription, status: Status | None = None) -> ColumnElement[Any]:
-    """Notifies those who watch it; without a status: it is gone."""
-    return func.pg_notify(CHANNEL, f"{transcription.id} {status or ''}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +178,8 @@ class SqlTranscriptRepository:
         self.connection.execute(insert(tables.passages), mapping.passage_to_row(transcription_id, passage))
 
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
-        table = tables.passages
-        query = (
-            select(table)
-            .where(table.c.transcription_id == transcription_id)
-            .order_by(table.c.start_seconds, table.c.end_seconds, table.c.decoding)
-        )
-        return tuple(mapping.passage_from_row(row) for row in self.connection.execute(query).mappings())
+        found = self.connection.execute(statements.PASSAGES, {"wanted_id": transcription_id})
+        return tuple(mapping.passage_from_row(row) for row in found.mappings())
 
     def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
         self._put(tables.turns, mapping.turns_to_row(transcription_id, turns))
@@ -209,10 +189,9 @@ class SqlTranscriptRepository:
         return None if row is None else mapping.turns_from_row(row)
 
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
+        self.connection.execute(statements.FORGET, {"wanted_id": transcription_id})
         self._put(tables.transcripts, mapping.transcript_to_row(transcription_id, transcript, revision=0))
-        self.connection.execute(delete(tables.revisions).where(tables.revisions.c.transcription_id == transcription_id))
-        search_index.index(self.connection, transcription_id, transcript)
-        self._remove(tables.passages, transcription_id)
+        search_index.add(self.connection, transcription_id, transcript)
 
     def get(self, transcription_id: UUID) -> Transcript | None:
         row = self._one(tables.transcripts, transcription_id)
@@ -272,12 +251,11 @@ class SqlTranscriptRepository:
         self.connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
 
     def _one(self, table: Table, transcription_id: UUID) -> RowMapping | None:
-        query = select(table).where(table.c.transcription_id == transcription_id)
-        return self.connection.execute(query).mappings().one_or_none()
+        found = self.connection.execute(statements.OF_TRANSCRIPTION[table], {"wanted_id": transcription_id})
+        return found.mappings().one_or_none()
 
     def _put(self, table: Table, row: mapping.Row) -> None:
-        statement = upsert(table).values(row)
-        self.connection.execute(statement.on_conflict_do_update(index_elements=["transcription_id"], set_=row))
+        self.connection.execute(statements.PUT[table], row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +333,7 @@ def _hold(connection: Connection, *names: str) -> None:
     """Until the transaction ends, whoever wants to hold the same names waits."""
     # NUL is in no name, so no two lists of names read the same.
     name = "\0".join(names).encode().hex()
-    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    connection.execute(statements.HOLD, {"name": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,9 +352,8 @@ class SqlEventLog:
         return written
 
     def of(self, subject: UUID | str) -> tuple[Event, ...]:
-        table = tables.events
-        query = select(table).where(table.c.subject == str(subject)).order_by(table.c.id)
-        return tuple(event_mapping.event_from_row(row) for row in self.connection.execute(query).mappings())
+        found = self.connection.execute(statements.EVENTS, {"wanted_subject": str(subject)})
+        return tuple(event_mapping.event_from_row(row) for row in found.mappings())
 
     def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
         table = tables.events

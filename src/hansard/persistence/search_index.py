@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from hansard.application.ports import SearchQuery
 from hansard.domain.revision import Hunk
 from hansard.domain.transcript import Segment, Transcript
-from hansard.persistence import mapping, search_terms, tables
+from hansard.persistence import mapping, search_terms, statements, tables
 from hansard.persistence.search_terms import STEMMERS, Kind, Stems, Token, base_language, label
 
 _STEMS = text("""
@@ -27,6 +27,11 @@ def index(connection: Connection, transcription_id: UUID, transcript: Transcript
     """Make a transcript findable, in place of what was findable of it before."""
     table = tables.searchable_segments
     connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
+    add(connection, transcription_id, transcript)
+
+
+def add(connection: Connection, transcription_id: UUID, transcript: Transcript) -> None:
+    """The same where nothing of it was findable before."""
     _insert(connection, transcription_id, transcript, transcript.segments)
 
 
@@ -89,7 +94,7 @@ def _insert(
     stored = [mapping.segment_to_json(segment) for segment in segments if segment.text]
     if not stored:
         return
-    of = connection.execute(select(tables.transcriptions).where(tables.transcriptions.c.id == transcription_id)).one()
+    of = connection.execute(statements.TRANSCRIPTION, {"wanted_id": transcription_id}).one()
     common = [label("owner", of.owner), *_metadata_labels(of.parameters["metadata"])]
     languages = [_language(segment["language"] or transcript.language) for segment in stored]
     tokens = [search_terms.tokens(segment["text"]) for segment in stored]
