@@ -17,7 +17,7 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from rich.console import Console
 from rich.table import Table
 
-from hansard.application.ports import Diarizer, EngineState
+from hansard.application.ports.engines import Diarizer, EngineState
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.voice_activity import SileroDetector, SileroModel
 from hansard.diarization.basic import BasicDiarizer

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, insert, text
 
-from hansard.application.ports import SearchQuery
+from hansard.application.ports.records import SearchQuery
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.transcript import Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Transcription

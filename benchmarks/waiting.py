@@ -22,7 +22,7 @@ import openai
 
 from benchmarks.clips import clips
 from benchmarks.ways import free_port, wait_until_ready
-from hansard.application.ports import Recognition
+from hansard.application.ports.engines import Recognition
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.voice_activity import SileroDetector, SileroModel
 from hansard.domain.audio import BYTES_PER_SECOND

@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 from httpx import Response
 
-from hansard.application.ports import SpeechEngine
+from hansard.application.ports.engines import SpeechEngine
 from hansard.application.transcribe import BrokenOff, Steps
 from hansard.application.upload import Upload
 from hansard.audio.decoder import PyAvDecoder

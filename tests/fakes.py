@@ -15,24 +15,10 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import UUID
 
-from hansard.application.ports import (
-    ANYTHING,
-    EngineCall,
-    EngineState,
-    EngineStatus,
-    Erasure,
-    EventT,
-    IdempotencyKey,
-    Page,
-    PartialUpload,
-    Recognition,
-    RemoteFile,
-    SearchHit,
-    SearchMatch,
-    SearchQuery,
-    Waiting,
-    WorkerState,
-)
+from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
+from hansard.application.ports.records import EventT, IdempotencyKey, Page, SearchHit, SearchMatch, SearchQuery
+from hansard.application.ports.storage import PartialUpload, RemoteFile
+from hansard.application.ports.work import Erasure, Waiting, WorkerState
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import SpeakerBounds, Turn

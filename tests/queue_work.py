@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, Row, text
 
-from hansard.application.ports import Chore, Erasure
+from hansard.application.ports.work import Chore, Erasure
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.errors import HansardError
 from hansard.domain.events import Interruption

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
-from hansard.application.ports import SearchHit, SearchQuery, UnitOfWork
+from hansard.application.ports.records import SearchHit, SearchQuery, UnitOfWork
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.transcript import Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Transcription

@@ -18,7 +18,8 @@ from hansard.application.engine_chain import EngineChain
 from hansard.application.erase import Erase
 from hansard.application.fetch import Fetch
 from hansard.application.live_sessions import LiveChange, LivePolicy, LiveSessions
-from hansard.application.ports import PipelineRunner, SpeechEngine
+from hansard.application.ports.engines import SpeechEngine
+from hansard.application.ports.work import PipelineRunner
 from hansard.application.prepare import Prepare, PrepareAudio
 from hansard.application.receive import Receive
 from hansard.application.recognise import Recognise

@@ -30,17 +30,10 @@ from hansard.application.fetch import Fetch
 from hansard.application.health import HealthMonitor
 from hansard.application.health_checks import DANGEROUS_PART, HealthChecks
 from hansard.application.live_sessions import LivePolicy, LiveSessions
-from hansard.application.ports import (
-    AudioStore,
-    Changes,
-    Chore,
-    Diarizer,
-    PipelineRunner,
-    PreparedAudio,
-    RemoteFiles,
-    SpeechEngine,
-    UnitOfWork,
-)
+from hansard.application.ports.engines import Diarizer, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import AudioStore, PreparedAudio, RemoteFiles
+from hansard.application.ports.work import Changes, Chore, PipelineRunner
 from hansard.application.prepare import Prepare, PrepareAudio
 from hansard.application.receive import Receive
 from hansard.application.recognise import Recognise

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
-from hansard.application.ports import AudioDecoder
+from hansard.application.ports.audio import AudioDecoder
 from hansard.audio.decoder import PyAvDecoder
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import InvalidAudio

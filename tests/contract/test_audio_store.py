@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import GenericError
 
-from hansard.application.ports import AudioStore
+from hansard.application.ports.storage import AudioStore
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import ConfigurationError, RecordingLost, StorageDenied, StorageError
 from hansard.storage.object_store import ObjectAudioStore

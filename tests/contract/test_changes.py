@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-from hansard.application.ports import Changes, UnitOfWork
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import Changes
 from hansard.domain.transcription import Status, Transcription
 from hansard.persistence import notifications
 from hansard.persistence.notifications import Notifications

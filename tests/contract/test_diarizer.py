@@ -12,7 +12,7 @@ from threading import Event as Flag
 
 import pytest
 
-from hansard.application.ports import Diarizer, EngineState
+from hansard.application.ports.engines import Diarizer, EngineState
 from hansard.audio.decoder import PyAvDecoder
 from hansard.diarization.basic import BasicDiarizer
 from hansard.domain.diarization import SpeakerBounds

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine
 
-from hansard.application.ports import Erasure, UnitOfWork
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import Erasure
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.transcription import Parameters, Transcription
 from hansard.persistence.unit_of_work import SqlUnitOfWork

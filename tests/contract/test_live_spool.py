@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hansard.application.ports import LiveSpool
+from hansard.application.ports.storage import LiveSpool
 from hansard.domain.errors import Conflict, NotFound
 from hansard.domain.live import Encoding, EndPointing, LiveRequest
 from hansard.domain.speech import Span

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hansard.application.ports import SpeechProbabilities, StreamDecoder
+from hansard.application.ports.audio import SpeechProbabilities, StreamDecoder
 from hansard.audio.live_decoder import stream_decoder
 from hansard.audio.voice_activity import SileroModel, SileroProbabilities
 from hansard.domain.live import Encoding

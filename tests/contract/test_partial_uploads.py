@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hansard.application.ports import PartialUpload, PartialUploads
+from hansard.application.ports.storage import PartialUpload, PartialUploads
 from hansard.domain.errors import NotFound, StorageError, UploadInUse
 from hansard.domain.transcription import Parameters, Task
 from hansard.storage.partial_uploads import PartialUploadFiles

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from hansard.application.ports import PreparedAudio
+from hansard.application.ports.storage import PreparedAudio
 from hansard.audio.prepared import PreparedAudioFiles
 from hansard.domain.errors import InvalidAudio, StorageError
 from hansard.domain.speech import Span

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from hansard.application.ports import SearchHit, SearchQuery, UnitOfWork
+from hansard.application.ports.records import SearchHit, SearchQuery, UnitOfWork
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.transcript import Segment, Transcript
 from hansard.persistence.unit_of_work import SqlUnitOfWork

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from hansard.application.ports import SpeechDetector
+from hansard.application.ports.audio import SpeechDetector
 from hansard.audio.voice_activity import SileroDetector, SileroModel
 from hansard.domain.speech import Speech
 from tests.audio_files import pcm_of, silence

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hansard.application.ports import EngineCall, EngineState, Recognition, SpeechEngine
+from hansard.application.ports.engines import EngineCall, EngineState, Recognition, SpeechEngine
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineError, EngineRejected, EngineStopped
 from hansard.domain.transcript import Segment

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from hansard.application.ports import IdempotencyKey, UnitOfWork
+from hansard.application.ports.records import IdempotencyKey, UnitOfWork
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.coverage import Coverage

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
-from hansard.application.ports import SearchQuery
+from hansard.application.ports.records import SearchQuery
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.coverage import Coverage
 from hansard.domain.errors import ConfigurationError

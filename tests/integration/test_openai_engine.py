@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from hansard.application.engine_chain import EngineChain
-from hansard.application.ports import EngineCall, EngineState, Recognition
+from hansard.application.ports.engines import EngineCall, EngineState, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     Category,

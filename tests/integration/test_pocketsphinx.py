@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hansard.application.ports import EngineCall, Recognition
+from hansard.application.ports.engines import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineCrashed, EngineRejected, EngineStopped
 from hansard.domain.transcription import Task

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine
 
-from hansard.application.ports import Chore, Erasure, WorkerState
+from hansard.application.ports.work import Chore, Erasure, WorkerState
 from hansard.application.run import GaveWay
 from hansard.domain.errors import HansardError, NotFound, StorageError
 from hansard.persistence import database

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from hansard.application.edit import Edited, transcript_at
-from hansard.application.ports import Erasure
+from hansard.application.ports.work import Erasure
 from hansard.application.reconcile import Mended
 from hansard.domain import editing
 from hansard.domain.audio import AudioFile, StoredObject

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from hansard.application.ports import SearchQuery, UnitOfWork
+from hansard.application.ports.records import SearchQuery, UnitOfWork
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.revision import Change, Revision, difference
 from hansard.domain.transcript import Segment

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hansard.application.ports import Recognition, SpeechDetector, SpeechEngine
+from hansard.application.ports.audio import SpeechDetector
+from hansard.application.ports.engines import Recognition, SpeechEngine
 from hansard.application.transcribe import Steps
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.voice_activity import SileroDetector, SileroModel

@@ -8,7 +8,7 @@ import pytest
 from loguru import logger
 from sqlalchemy import Engine
 
-from hansard.application.ports import JobQueue
+from hansard.application.ports.work import JobQueue
 from hansard.domain.events import EngineEnabled, Event
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 

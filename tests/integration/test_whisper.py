@@ -13,7 +13,7 @@ import pytest
 from faster_whisper.utils import _MODELS
 from loguru import logger
 
-from hansard.application.ports import EngineCall, EngineState, Recognition
+from hansard.application.ports.engines import EngineCall, EngineState, Recognition
 from hansard.domain.errors import EngineError, EngineRejected, EngineStopped, EngineUnavailable
 from hansard.domain.transcript import DecodingScores
 from hansard.domain.transcription import Task

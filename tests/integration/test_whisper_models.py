@@ -15,7 +15,7 @@ from shutil import copytree
 
 import pytest
 
-from hansard.application.ports import EngineState
+from hansard.application.ports.engines import EngineState
 from hansard.domain.errors import EngineUnavailable
 from hansard.engines.model_download import DownloadProgress, ModelDownload
 from hansard.engines.whisper_models import WhisperModels

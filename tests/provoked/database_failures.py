@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from hansard.application.ports import Erasure
+from hansard.application.ports.work import Erasure
 from hansard.persistence import database, embedded, migrate
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs

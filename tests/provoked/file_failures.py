@@ -1,6 +1,6 @@
 """Every way in which a recording is unusable, as a file that is so."""
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.errors import DiarizationFailed
 from hansard.domain.transcription import Channels, Parameters, Status
 from tests.audio_files import broken_files, files_broken_at_their_end

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected
 from hansard.domain.transcription import Parameters, Task
 from hansard.engines import model_download

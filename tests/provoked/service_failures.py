@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from hansard.application.ports import PipelineRunner
+from hansard.application.ports.work import PipelineRunner
 from hansard.audio.voice_activity import SileroModel
 from hansard.domain.transcript import Segment, Transcript
 from hansard.domain.transcription import Status

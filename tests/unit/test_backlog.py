@@ -15,7 +15,7 @@ from hansard.application.backlog import (
     QueuePolicy,
     measure_backlog,
 )
-from hansard.application.ports import Waiting, WorkerState
+from hansard.application.ports.work import Waiting, WorkerState
 from hansard.domain.errors import Category, OwnerQueueFull, QueueFull
 from hansard.domain.transcription import Parameters
 from tests.workshop import Workshop, speech

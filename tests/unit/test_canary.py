@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from hansard.application.canary import PHRASE, Canary, word_accuracy
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.errors import EngineFailed
 from hansard.domain.events import CanaryRecognised

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hansard.application.ports import Erasure
+from hansard.application.ports.work import Erasure
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import NotFound
 from hansard.domain.events import AudioFileDeleted, TranscriptionDeleted

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.diarization import SpeakerBounds
 from hansard.domain.errors import DiarizationFailed, EngineRateLimited, InvalidAudio, InvalidRequest
 from hansard.domain.transcription import Channels, Parameters, Status

@@ -3,7 +3,7 @@
 import pytest
 
 from hansard.application.engine_chain import POLL_SECONDS, EngineChain, none_will_do
-from hansard.application.ports import EngineState, EngineStatus, Recognition
+from hansard.application.ports.engines import EngineState, EngineStatus, Recognition
 from hansard.domain.errors import EngineError, EngineFailed, EnginePaused, EngineRejected, EngineUnavailable
 from hansard.domain.transcription import Parameters
 from tests.fakes import FakeClock, FakeEngine

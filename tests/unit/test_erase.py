@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from hansard.application.erase import StillAtWork
-from hansard.application.ports import Erasure
+from hansard.application.ports.work import Erasure
 from hansard.domain.audio import AudioFile
 from hansard.domain.errors import StorageError
 from hansard.domain.events import AudioFileErased

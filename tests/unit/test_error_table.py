@@ -18,7 +18,7 @@ from httpx import Request, Response
 from obstore import exceptions as obstore_exceptions
 
 import hansard
-from hansard.application.ports import Recognition
+from hansard.application.ports.engines import Recognition
 from hansard.domain.errors import Category, HansardError
 from hansard.engines.openai import OpenAiEngine
 from hansard.storage import object_store

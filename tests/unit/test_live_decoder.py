@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from hansard.application.ports import StreamDecoder
+from hansard.application.ports.audio import StreamDecoder
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.live_decoder import ContainerStream, ResampledSamples, stream_decoder
 from hansard.domain.errors import InvalidAudio

@@ -7,7 +7,7 @@ import pytest
 
 from hansard.application.live import LiveSession, Tell
 from hansard.application.live_recognition import PATIENCE_SECONDS
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.errors import (
     Conflict,
     EngineFailed,

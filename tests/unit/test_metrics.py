@@ -13,7 +13,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from hansard import __version__
-from hansard.application.ports import UnitOfWork, WorkerState
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import WorkerState
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.errors import Category, Failure, StorageError
 from hansard.domain.events import (

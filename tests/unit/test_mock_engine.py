@@ -5,7 +5,7 @@ from threading import Event as Flag
 
 import pytest
 
-from hansard.application.ports import EngineCall, Recognition
+from hansard.application.ports.engines import EngineCall, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import Category, ConfigurationError, EngineError, EngineRejected, EngineStopped
 from hansard.domain.transcription import Task

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hansard.application.ports import EngineState
+from hansard.application.ports.engines import EngineState
 from hansard.diarization import pyannote, sherpa
 from hansard.diarization.pyannote import PyannoteDiarizer
 from hansard.diarization.sherpa import SherpaDiarizer

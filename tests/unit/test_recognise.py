@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hansard.application.engine_chain import EngineChain
-from hansard.application.ports import EngineState, EngineStatus, UnitOfWork
+from hansard.application.ports.engines import EngineState, EngineStatus
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.recognise import Recognise, Recognised
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (

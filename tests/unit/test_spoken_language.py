@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from hansard.application.ports import EngineCall, Recognition
+from hansard.application.ports.engines import EngineCall, Recognition
 from hansard.domain.errors import EngineFailed, EngineRejected
 from hansard.domain.transcript import Segment
 from hansard.domain.transcription import Parameters, Status, Task, Transcription

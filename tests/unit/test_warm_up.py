@@ -1,6 +1,6 @@
 """What a worker does before its first job, so that this does not wait for models."""
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.application.warm_up import SILENCE, WarmUp
 from hansard.domain.errors import EngineFailed
 from tests.fakes import FakeEngine, FakeSpeechDetector

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from hansard.application.circuit_breaker import CircuitBreaker
-from hansard.application.ports import EngineCall, PreparedAudio, Recognition, SpeechEngine
+from hansard.application.ports.engines import EngineCall, Recognition, SpeechEngine
+from hansard.application.ports.storage import PreparedAudio
 from hansard.application.run import GaveWay, Run
 from hansard.application.watched import watched
 from hansard.domain.errors import EngineError, HansardError

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
-from hansard.application.ports import UnitOfWork, Waiting
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import Waiting
 from hansard.domain.errors import OwnerQueueFull, QueueFull
 
 UNKNOWN_REAL_TIME_FACTOR = 0.2

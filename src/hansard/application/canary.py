@@ -12,15 +12,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from io import BytesIO
 
-from hansard.application.ports import (
-    AudioDecoder,
-    Clock,
-    EngineCall,
-    EngineState,
-    Recognition,
-    SpeechEngine,
-    UnitOfWork,
-)
+from hansard.application.ports.audio import AudioDecoder
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import EngineCall, EngineState, Recognition, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.run import internal_failure
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import EngineTimedOut, Failure, HansardError

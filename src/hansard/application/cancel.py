@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansard.application.ports import Clock, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
 from hansard.domain.errors import IllegalMove
 from hansard.domain.transcription import Status, Transcription
 

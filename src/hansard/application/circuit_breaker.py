@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hansard.application.ports import Clock, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
 from hansard.domain.circuit import Admission, Circuit, CircuitPolicy
 from hansard.domain.errors import EngineOutOfUse, EnginePaused, Failure
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.cancel import stop
-from hansard.application.ports import Clock, Erasure, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import Erasure
 from hansard.domain.events import AudioFileDeleted
 from hansard.domain.transcription import Transcription
 

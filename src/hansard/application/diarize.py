@@ -9,7 +9,10 @@ from functools import partial
 from threading import Event as Flag
 from uuid import UUID
 
-from hansard.application.ports import Clock, Diarizer, EngineState, PreparedAudio, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import Diarizer, EngineState
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import PreparedAudio
 from hansard.application.prepare import PrepareAudio
 from hansard.application.run import Run
 from hansard.application.watched import watched_call

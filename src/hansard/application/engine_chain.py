@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hansard.application.ports import EngineState, EngineStatus, Recognition, SpeechEngine
+from hansard.application.ports.engines import EngineState, EngineStatus, Recognition, SpeechEngine
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
 from hansard.domain.transcription import AUTO, Parameters
 

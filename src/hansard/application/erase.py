@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansard.application.ports import AudioStore, Clock, Erasure, PreparedAudio, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import AudioStore, PreparedAudio
+from hansard.application.ports.work import Erasure
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import HansardError
 from hansard.domain.events import AudioFileErased

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from hansard.application.idempotency import Made, made_before, request_key
-from hansard.application.ports import Clock, RemoteFiles, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import RemoteFiles
 from hansard.application.submit_upload import SubmitUpload
 from hansard.application.upload import Upload
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile

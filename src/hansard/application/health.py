@@ -21,7 +21,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from hansard.application.ports import Clock
+from hansard.application.ports.clock import Clock
 from hansard.domain.errors import HansardError
 
 RECHECK_SECONDS = 2.0

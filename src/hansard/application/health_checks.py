@@ -7,16 +7,11 @@ from datetime import datetime
 from hansard.application.backlog import measure_backlog
 from hansard.application.engine_chain import in_order, position
 from hansard.application.health import Check, Finding, HealthStatus, Trouble
-from hansard.application.ports import (
-    ANYTHING,
-    AudioStore,
-    Clock,
-    EngineState,
-    EngineStatus,
-    SpeechEngine,
-    UnitOfWork,
-    WorkerState,
-)
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import ANYTHING, EngineState, EngineStatus, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import AudioStore
+from hansard.application.ports.work import WorkerState
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.errors import EngineError

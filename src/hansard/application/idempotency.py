@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TypeVar
 from uuid import UUID
 
-from hansard.application.ports import IdempotencyKey, UnitOfWork
+from hansard.application.ports.records import IdempotencyKey, UnitOfWork
 from hansard.domain.audio import AudioFile
 from hansard.domain.errors import Conflict, NotFound
 from hansard.domain.transcription import Transcription

@@ -17,7 +17,9 @@ from threading import Event as Flag
 from uuid import UUID
 
 from hansard.application.live_recognition import LiveRecognition
-from hansard.application.ports import Clock, SpeechProbabilities, SpooledStream, StreamDecoder
+from hansard.application.ports.audio import SpeechProbabilities, StreamDecoder
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.storage import SpooledStream
 from hansard.application.run import internal_failure
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 from hansard.domain.errors import Conflict, EngineStopped, HansardError, InvalidAudio, InvalidRequest

@@ -7,7 +7,8 @@ from threading import Event as Flag
 
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.engine_chain import EngineChain, none_will_do
-from hansard.application.ports import Clock, EngineCall, Recognition, SpeechEngine
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import EngineCall, Recognition, SpeechEngine
 from hansard.application.recognise import recognition
 from hansard.application.watched import watched
 from hansard.domain.circuit import Admission

@@ -18,14 +18,10 @@ from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.engine_chain import EngineChain
 from hansard.application.live import LiveSession, Tell
 from hansard.application.live_recognition import LiveRecognition
-from hansard.application.ports import (
-    Clock,
-    LiveSpool,
-    SpeechProbabilities,
-    SpooledStream,
-    StreamDecoder,
-    UnitOfWork,
-)
+from hansard.application.ports.audio import SpeechProbabilities, StreamDecoder
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import LiveSpool, SpooledStream
 from hansard.application.room import DiskRoom
 from hansard.application.run import internal_failure
 from hansard.application.submit import Submit

@@ -7,7 +7,10 @@ from itertools import repeat
 from threading import Event as Flag
 from uuid import UUID
 
-from hansard.application.ports import AudioDecoder, AudioStore, Clock, PreparedAudio, SpeechDetector, UnitOfWork
+from hansard.application.ports.audio import AudioDecoder, SpeechDetector
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import AudioStore, PreparedAudio
 from hansard.application.run import Run
 from hansard.application.watched import watched_call
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, StoredObject

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from hansard.application.ports import Clock, HeldUpload, PartialUpload, PartialUploads, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import HeldUpload, PartialUpload, PartialUploads
 from hansard.application.room import DiskRoom
 from hansard.application.submit_upload import SubmitUpload
 from hansard.application.upload import Upload

@@ -21,17 +21,10 @@ from uuid import UUID
 from hansard.application.attempt import AttemptAtWork, activity
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.engine_chain import POLL_SECONDS, EngineChain, none_will_do
-from hansard.application.ports import (
-    ANYTHING,
-    AttemptObserver,
-    Clock,
-    EngineState,
-    PreparedAudio,
-    Recognition,
-    Sleep,
-    SpeechEngine,
-    UnitOfWork,
-)
+from hansard.application.ports.clock import Clock, Sleep
+from hansard.application.ports.engines import ANYTHING, AttemptObserver, EngineState, Recognition, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import PreparedAudio
 from hansard.application.prepare import PrepareAudio
 from hansard.application.retry_policy import RetryPolicy
 from hansard.application.run import Run

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.idempotency import KEPT_FOR
-from hansard.application.ports import Clock, PreparedAudio, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import PreparedAudio
 from hansard.domain.errors import NotFound
 from hansard.domain.events import Interruption
 from hansard.domain.transcription import Status, Transcription

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
 
-from hansard.application.ports import Clock, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.submit import Submit
 from hansard.domain.errors import IllegalMove
 from hansard.domain.transcription import Parameters, Status, Transcription

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from hansard.application.ports import Clock, Sleep, UnitOfWork
+from hansard.application.ports.clock import Clock, Sleep
+from hansard.application.ports.records import UnitOfWork
 from hansard.domain.errors import Category, Failure, HansardError, NotFound, StorageError, Superseded
 from hansard.domain.transcription import Transcription
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.diarize import wants_diarizer
-from hansard.application.ports import Clock, SpeechEngine, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import SpeechEngine
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.run import Run
 from hansard.domain.channels import folded, folded_coverage
 from hansard.domain.coverage import Coverage, covered

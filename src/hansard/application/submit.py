@@ -7,7 +7,9 @@ from uuid import UUID
 from hansard.application.backlog import QueuePolicy
 from hansard.application.diarize import require_diarizer, wants_diarizer
 from hansard.application.idempotency import once, request_key
-from hansard.application.ports import Clock, Diarizer, SpeechEngine, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.engines import Diarizer, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.recognise import recognition
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile
 from hansard.domain.channels import require_channels

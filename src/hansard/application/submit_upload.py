@@ -5,7 +5,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from hansard.application.idempotency import once, request_key
-from hansard.application.ports import UnitOfWork
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.submit import Submit
 from hansard.application.upload import Upload
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from hansard.application.diarize import Diarize
-from hansard.application.ports import Clock, PipelineRunner, PreparedAudio, UnitOfWork
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import PreparedAudio
+from hansard.application.ports.work import PipelineRunner
 from hansard.application.prepare import Prepare
 from hansard.application.recognise import Recognise
 from hansard.application.run import GaveWay, internal_failure, keep

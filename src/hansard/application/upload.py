@@ -9,7 +9,10 @@ from uuid import UUID, uuid4
 
 from hansard.application.erase import remove_unused_bytes
 from hansard.application.idempotency import once, request_key
-from hansard.application.ports import AudioDecoder, AudioStore, Clock, UnitOfWork
+from hansard.application.ports.audio import AudioDecoder
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.storage import AudioStore
 from hansard.application.prepare import require_bearable
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile, StoredObject
 from hansard.domain.errors import HansardError, StorageError

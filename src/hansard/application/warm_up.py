@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hansard.application.ports import ANYTHING, EngineState, SpeechDetector, SpeechEngine
+from hansard.application.ports.audio import SpeechDetector
+from hansard.application.ports.engines import ANYTHING, EngineState, SpeechEngine
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineError
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hansard.application.ports import TranscriptRepository
+from hansard.application.ports.records import TranscriptRepository
 from hansard.domain.channels import folded
 from hansard.domain.transcript import Transcript
 

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from hansard.application.ports import StreamDecoder
+from hansard.application.ports.audio import StreamDecoder
 from hansard.audio import faults
 from hansard.audio.decoder import decode_stream
 from hansard.domain.audio import SAMPLE_RATE_HZ

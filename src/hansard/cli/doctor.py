@@ -291,7 +291,7 @@ def recordings(settings: "Settings") -> Iterator[Finding]:
 
 def engines(settings: "Settings") -> Iterator[Finding]:
     from hansard import bootstrap
-    from hansard.application.ports import EngineState
+    from hansard.application.ports.engines import EngineState
 
     container = bootstrap.build(settings)
     try:

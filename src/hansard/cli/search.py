@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hansard.application.ports import SearchHit
+    from hansard.application.ports.records import SearchHit
 
 Words = Annotated[
     str,
@@ -23,7 +23,7 @@ def search(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many, the newest first.")] = 20,
 ) -> None:
     """Find what was said, in all transcripts: the recording, the time, the words."""
-    from hansard.application.ports import SearchQuery
+    from hansard.application.ports.records import SearchQuery
     from hansard.cli.start import opened_container
     from hansard.domain.audio import DEFAULT_OWNER
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.diarization.clustering import voices
 from hansard.diarization.fbank import log_bands
 from hansard.diarization.turns import in_order_of_appearance

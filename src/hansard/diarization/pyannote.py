@@ -20,7 +20,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.diarization.turns import in_order_of_appearance
 from hansard.diarization.whole import whole_recording
 from hansard.domain.audio import SAMPLE_RATE_HZ

@@ -7,7 +7,7 @@ from math import ceil
 from threading import Event as Flag
 from types import MappingProxyType
 
-from hansard.application.ports import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
+from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     ConfigurationError,

@@ -22,7 +22,7 @@ import numpy as np
 from loguru import logger
 from pydantic import ValidationError
 
-from hansard.application.ports import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
+from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 from hansard.domain.errors import (
     EngineError,

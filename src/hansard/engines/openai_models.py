@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from hansard.application.ports import Recognition
+from hansard.application.ports.engines import Recognition
 from hansard.domain.errors import EngineRejected, EngineUnavailable
 from hansard.domain.transcription import Task
 from hansard.engines.openai_answers import LANGUAGE_CODES

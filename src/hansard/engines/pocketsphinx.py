@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from statistics import fmean
 from typing import Any
 
-from hansard.application.ports import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
+from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineRejected
 from hansard.domain.speech import PassageLimits

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from loguru import logger
 
-from hansard.application.ports import ANYTHING, EngineCall, EngineStatus, Recognition
+from hansard.application.ports.engines import ANYTHING, EngineCall, EngineStatus, Recognition
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
 from hansard.domain.speech import PassageLimits

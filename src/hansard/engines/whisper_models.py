@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.errors import EngineUnavailable
 from hansard.engines.model_download import (
     ENGINE,

@@ -9,7 +9,7 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import Headers
 
-from hansard.application.ports import AudioStore
+from hansard.application.ports.storage import AudioStore
 from hansard.domain.audio import AudioFile
 from hansard.domain.errors import Category
 from hansard.http import etags

@@ -8,7 +8,8 @@ from hansard import __version__
 from hansard.application import health_checks as found
 from hansard.application.backlog import Backlog
 from hansard.application.health import HealthReport, Part
-from hansard.application.ports import EngineState, WorkerState
+from hansard.application.ports.engines import EngineState
+from hansard.application.ports.work import WorkerState
 from hansard.domain.circuit import Circuit
 from hansard.domain.events import CanaryRecognised
 from hansard.http.health_schemas import (

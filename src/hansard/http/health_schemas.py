@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from hansard.application.health import HealthStatus
-from hansard.application.ports import EngineState
+from hansard.application.ports.engines import EngineState
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import Category
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from hansard.application.engine_chain import position
-from hansard.application.ports import SpeechEngine
+from hansard.application.ports.engines import SpeechEngine
 from hansard.domain.audio import AudioFile
 from hansard.domain.circuit import Circuit
 from hansard.domain.coverage import Coverage

@@ -10,7 +10,7 @@ Naming an engine is a wish for no other: a result by a lesser one would look the
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from hansard.application.ports import ANYTHING, EngineState, SpeechEngine
+from hansard.application.ports.engines import ANYTHING, EngineState, SpeechEngine
 from hansard.domain.errors import ConfigurationError, EngineError
 from hansard.domain.transcription import AUTO, Parameters
 from hansard.http.openai_errors import UnknownModel

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from hansard.application.ports import SearchQuery
+from hansard.application.ports.records import SearchQuery
 from hansard.http.schemas import EXAMPLE_AUDIO_ID, EXAMPLE_ID, LanguageCode, PageQuery, PlainText
 
 

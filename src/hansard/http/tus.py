@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
-from hansard.application.ports import PartialUpload
+from hansard.application.ports.storage import PartialUpload
 from hansard.application.receive import CHECKSUMS, Checksum, Received
 from hansard.domain.errors import HansardError
 from hansard.domain.file_name import UNNAMED, clean_file_name

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from hansard.application.ports import Changes, Watch
+from hansard.application.ports.work import Changes, Watch
 from hansard.domain.errors import Conflict, HansardError, NotFound
 from hansard.domain.transcription import Status
 

@@ -17,7 +17,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from hansard import __version__
-from hansard.application.ports import UnitOfWork, Waiting
+from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.work import Waiting
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.errors import Category

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from hansard.application.ports import EventT, IdempotencyKey, Page
+from hansard.application.ports.records import EventT, IdempotencyKey, Page
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import Turn

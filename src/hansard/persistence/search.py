@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, any_, cast, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
-from hansard.application.ports import Page, SearchHit, SearchMatch, SearchQuery
+from hansard.application.ports.records import Page, SearchHit, SearchMatch, SearchQuery
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.transcript import Segment
 from hansard.persistence import mapping, search_query, search_terms, tables

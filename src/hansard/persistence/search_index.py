@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, any_, delete, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hansard.application.ports import SearchQuery
+from hansard.application.ports.records import SearchQuery
 from hansard.domain.revision import Hunk
 from hansard.domain.transcript import Segment, Transcript
 from hansard.persistence import mapping, search_terms, statements, tables

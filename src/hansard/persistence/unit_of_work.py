@@ -7,7 +7,7 @@ from typing import Self
 from loguru import logger
 from sqlalchemy import Connection, Engine, text
 
-from hansard.application.ports import JobQueue
+from hansard.application.ports.work import JobQueue
 from hansard.domain.events import Event
 from hansard.persistence.repositories import (
     SqlAudioRepository,

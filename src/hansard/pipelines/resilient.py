@@ -8,7 +8,8 @@ from uuid import UUID
 
 from loguru import logger
 
-from hansard.application.ports import Clock, PipelineRunner
+from hansard.application.ports.clock import Clock
+from hansard.application.ports.work import PipelineRunner
 from hansard.domain.errors import StorageError
 from hansard.pipelines.zenml_runner import ZenmlFailed
 

@@ -12,7 +12,7 @@ from loguru import logger
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
-from hansard.application.ports import Chore
+from hansard.application.ports.work import Chore
 from hansard.domain.errors import HansardError
 
 _AGES = """

@@ -16,7 +16,7 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from procrastinate.tasks import configure_task
 from sqlalchemy import Connection, RowMapping, text
 
-from hansard.application.ports import Erasure, Waiting, WorkerState
+from hansard.application.ports.work import Erasure, Waiting, WorkerState
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import StorageError
 from hansard.domain.transcription import Transcription

@@ -23,7 +23,7 @@ from loguru import logger
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.jobs import Job
 
-from hansard.application.ports import Chore, Erasure
+from hansard.application.ports.work import Chore, Erasure
 from hansard.application.run import GaveWay
 from hansard.application.transcribe import BrokenOff
 from hansard.domain.errors import HansardError, NotFound, StorageError

@@ -19,7 +19,7 @@ import httpx
 from loguru import logger
 
 from hansard import __version__
-from hansard.application.ports import RemoteFile
+from hansard.application.ports.storage import RemoteFile
 from hansard.domain.errors import DownloadFailed, DownloadTimedOut, StorageError, TooLarge, UrlRefused
 from hansard.remote.addresses import AllowList
 from hansard.remote.connection import Deadline, GuardedBackend, Resolve, resolve

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
-from hansard.application.ports import PartialUpload
+from hansard.application.ports.storage import PartialUpload
 from hansard.domain.errors import NotFound, StorageError, UploadInUse
 
 _STATE = TypeAdapter(PartialUpload)

@@ -13,7 +13,7 @@ from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.health import HealthMonitor
 from hansard.application.health_checks import HealthChecks
 from hansard.application.live_sessions import start_daemon
-from hansard.application.ports import SpeechEngine
+from hansard.application.ports.engines import SpeechEngine
 from hansard.bootstrap import Container
 from hansard.http.app import create_app
 from hansard.settings import Settings

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from hansard.application.ports import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus
 from hansard.domain.errors import EngineFailed, EngineNotAuthenticated
 from tests.unit.http.api import client_of, settings
 

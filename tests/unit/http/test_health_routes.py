@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from hansard.application.ports import EngineState, EngineStatus, WorkerState
+from hansard.application.ports.engines import EngineState, EngineStatus
+from hansard.application.ports.work import WorkerState
 from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.errors import EngineNotAuthenticated, StorageError
 from hansard.domain.events import CanaryRecognised

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from hansard.application.ports import SearchHit
+from hansard.application.ports.records import SearchHit
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.http.dependencies import TheContainer
 from hansard.http.mapping import audio_url

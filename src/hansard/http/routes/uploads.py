@@ -11,7 +11,7 @@ from fastapi.concurrency import contextmanager_in_threadpool
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from hansard.application.ports import PartialUpload
+from hansard.application.ports.storage import PartialUpload
 from hansard.application.receive import CHECKSUMS, Piece, Receive, Received, require_offset
 from hansard.http import tus
 from hansard.http.dependencies import RequestId, TheContainer
