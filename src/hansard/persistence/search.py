@@ -28,6 +28,12 @@ from hansard.persistence.search_query import Words
 from hansard.persistence.search_terms import STEMMERS, Stems, base_language
 
 NEWEST = 15_000
+"""Segments that are gone through, newest first, before the index is asked: a common word is found among them."""
+
+PHRASES_GO_FURTHER = 4
+"""Times as far: the index does not know what stands beside what. For a phrase of two words that are each in one of ten
+segments it offers 25,000, each of which has to be looked at; going through them as they come ends at the first page."""
+
 FEW = 200
 """Transcriptions that are quicker to go through than what the index has of a common word in all of them."""
 
@@ -66,7 +72,8 @@ class SqlSearchIndex:
         languages = STEMMERS if query.language is None else [base_language(query.language)]
         stems = stems_of(self.connection, ((language, word) for language in languages for word in words.stemmed))
         wanted = search_query.to_tsquery(words, stems, filters(query, owner))
-        found = self._find(_Search(query, owner, wanted, self.newest), after, limit + 1)
+        newest = self.newest * PHRASES_GO_FURTHER if words.have_order else self.newest
+        found = self._find(_Search(query, owner, wanted, newest), after, limit + 1)
         return Page(
             items=self._hits(found[:limit], words),
             next_cursor=_cursor(found[limit - 1]) if len(found) > limit else None,
@@ -75,7 +82,7 @@ class SqlSearchIndex:
     def _find(self, search: "_Search", after: _Place | None, limit: int) -> list[_Place]:
         rows = self.connection.execute(search.among_the_newest(after, limit)).all()
         found = [_Place(*row[:4]) for row in rows if row.found]
-        looked_at_all = not rows or rows[-1].nth < self.newest
+        looked_at_all = not rows or rows[-1].nth < search.newest
         if looked_at_all or len(found) == limit:
             return found
         beyond = search.by_index(_Place(*rows[-1][:4]), limit - len(found), self._of_few(search.named()))

@@ -58,6 +58,11 @@ class Words:
         phrases = (phrase for each in self.alternatives for phrase in (*each.wanted, *each.unwanted))
         return frozenset(term.text for phrase in phrases for term in phrase if _has_forms(term))
 
+    @property
+    def have_order(self) -> bool:
+        """Whether some of what is wanted must stand one after the other."""
+        return any(len(phrase) > 1 for each in self.alternatives for phrase in each.wanted)
+
 
 def parse(written: str) -> Words:
     """Raises `InvalidRequest` when there is nothing to look for, or too much."""
