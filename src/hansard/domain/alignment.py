@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, groupby, pairwise
 
 from hansard.domain.matching import Pair, gaps, matching_words, spoken
-from hansard.domain.transcript import UNSPACED_SCRIPTS, Segment, Word
+from hansard.domain.transcript import UNSPACED_SCRIPTS, Segment, Word, word_spans
 
 LETTER_SECONDS = 0.04
 """300 words of five letters a minute, which is quick. A shorter gap is no room for a word."""
@@ -147,17 +147,9 @@ def _places(segment: Segment) -> tuple[str, list[_Place]]:
 
 
 def _found(words: Iterable[Word], text: str) -> list[_Place] | None:
-    places: list[_Place] = []
-    end = 0
-    for word in words:
-        if not word.text:
-            continue
-        begin = text.find(word.text, end)
-        if begin < 0:
-            return None
-        end = begin + len(word.text)
-        places.append((begin, end, word))
-    return places
+    spoken_words = [word for word in words if word.text]
+    spans = word_spans(spoken_words, text)
+    return None if spans is None else [(*span, word) for span, word in zip(spans, spoken_words, strict=True)]
 
 
 def _units(text: str, places: Iterable[_Place]) -> Iterator[tuple[int, int, list[_Place]]]:

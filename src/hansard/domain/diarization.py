@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
 from hansard.domain.speech import Span
-from hansard.domain.transcript import LANGUAGES_WRITTEN_WITHOUT_SPACES, Segment, Transcript, Word
+from hansard.domain.transcript import LANGUAGES_WRITTEN_WITHOUT_SPACES, Segment, Transcript, Word, word_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +119,13 @@ def _cuts(words: Sequence[Word], text: str, *, spaced: bool) -> list[int | None]
     None for a word that no white space parts from the one before it, in a language that is `spaced`; and for all of
     them, when they are not all there, one after the other.
     """
+    spans = word_spans(words, text)
+    if spans is None:
+        return None
     cuts: list[int | None] = []
     end = 0
-    for word in words:
-        start = text.find(word.text, end)
-        if start < 0:
-            return None
+    for word, (start, word_end) in zip(words, spans, strict=True):
         space = text.rfind(" ", end, start + 1 if word.text.startswith(" ") else start)
         cuts.append(space + 1 if space >= 0 else None if spaced else start)
-        end = start + len(word.text)
+        end = word_end
     return [0, *cuts[1:]] if cuts else None

@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+
+def base_language(code: str) -> str:
+    """`pt` of `pt-BR`."""
+    return code.lower().partition("-")[0]
+
+
 # fmt: off
 LANGUAGE_NAMES: Mapping[str, str] = MappingProxyType({
     "af": "afrikaans", "sq": "albanian", "am": "amharic", "ar": "arabic", "hy": "armenian", "as": "assamese",

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 
-from hansard.domain.transcript import LANGUAGES_WRITTEN_WITHOUT_SPACES, Segment, Transcript, Word
+from hansard.domain.transcript import LANGUAGES_WRITTEN_WITHOUT_SPACES, Segment, Transcript, Word, word_spans
 
 LONGEST_SILENCE_SECONDS = 5.0
 """A longer one ends a sentence, whatever stands before it; see `coverage.SILENCE_SECONDS` for where it comes from."""
@@ -179,13 +179,10 @@ def _starts(words: Sequence[Word], text: str) -> list[int] | None:
     """Where the text of each word begins, with its opening quotes; None if they aren't all there, in order."""
     starts: list[int] = []
     end = 0
-    for word in words:
-        at = text.find(word.text, end)
-        if at < 0:
-            return None
+    for at, word_end in word_spans(words, text) or ():
         space = text.rfind(" ", end, at)
         starts.append(at if space < 0 else space + 1)
-        end = at + len(word.text)
+        end = word_end
     return [0, *starts[1:]] if starts else None
 
 

@@ -155,9 +155,10 @@ def _cut(segment: Segment, moments: Sequence[float]) -> Iterator[Segment]:
     for moment in moments[within]:
         count = sum(1 for _ in takewhile(lambda word, moment=moment: _middle(word) < moment, segment.words))
         early, late = segment.words[:count], segment.words[count:]
-        where = _beginning_of_last(segment.words[: count + 1], segment.text)
-        if not early or not late or where is None:
+        spans = word_spans(segment.words[: count + 1], segment.text)
+        if not early or not late or spans is None:
             continue
+        where, _ = spans[-1]
         yield replace(segment, end_seconds=early[-1].end_seconds, text=segment.text[:where].rstrip(), words=early)
         segment = replace(segment, start_seconds=late[0].start_seconds, text=segment.text[where:], words=late)
     yield segment
@@ -167,15 +168,17 @@ def _middle(word: Word) -> float:
     return (word.start_seconds + word.end_seconds) / 2
 
 
-def _beginning_of_last(words: Sequence[Word], text: str) -> int | None:
-    """Where in `text` the last of its first `words` begins; None when they are not all there, one after the other."""
-    start = end = 0
+def word_spans(words: Iterable[Word], text: str) -> list[tuple[int, int]] | None:
+    """From where to before where in `text` each word stands; None when they are not all there, one after the other."""
+    spans: list[tuple[int, int]] = []
+    end = 0
     for word in words:
         start = text.find(word.text, end)
         if start < 0:
             return None
         end = start + len(word.text)
-    return start
+        spans.append((start, end))
+    return spans
 
 
 def _prevailing_language(segments: Iterable[Segment]) -> str | None:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from hansard.application.ports.engines import Recognition
 from hansard.domain.errors import EngineRejected, EngineUnavailable
+from hansard.domain.languages import base_language
 from hansard.domain.transcription import Task
 from hansard.engines.openai_answers import LANGUAGE_CODES
 
@@ -120,4 +121,4 @@ def _dialect(model: str) -> Dialect:
 
 def _language(request: Recognition) -> str | None:
     """The API's code: "pt" for "pt-BR"."""
-    return request.language.lower().partition("-")[0] if request.language else None
+    return base_language(request.language) if request.language else None

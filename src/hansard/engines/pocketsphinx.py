@@ -17,6 +17,7 @@ from typing import Any
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineRejected
+from hansard.domain.languages import base_language
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment, Word
 from hansard.domain.transcription import Task
@@ -70,7 +71,7 @@ class PocketSphinxEngine:
                 code="unknown_model",
                 help=f"Leave `model` out, or say {MODEL!r}; for other models name another engine.",
             )
-        if request.language is not None and request.language.lower().partition("-")[0] != "en":
+        if request.language is not None and base_language(request.language) != "en":
             raise EngineRejected(
                 f"PocketSphinx understands English only, not {request.language!r}.",
                 engine=self.name,

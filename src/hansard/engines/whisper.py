@@ -25,6 +25,7 @@ from loguru import logger
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineStatus, Recognition
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import EngineError, EngineFailed, EngineRejected, EngineUnavailable
+from hansard.domain.languages import base_language
 from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import DecodingScores, Segment, Word
 from hansard.domain.transcription import Task
@@ -317,7 +318,7 @@ def _shortened(model: "WhisperModel", text: str | None, kept: slice) -> str | No
 
 def _language(request: Recognition) -> str | None:
     """Whisper's code: "de" for "de-AT"."""
-    return request.language.lower().partition("-")[0] if request.language else None
+    return base_language(request.language) if request.language else None
 
 
 def _understands(directory: Path, language: str) -> bool:

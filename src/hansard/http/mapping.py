@@ -34,6 +34,9 @@ from hansard.http.schemas import (
     TranscriptSentence,
 )
 
+TRANSCRIPTION_ID_HEADER = "X-Hansard-Transcription-Id"
+"""Says which transcription it is, where the body is another protocol's."""
+
 
 def audio_url(audio_id: UUID) -> str:
     return f"/audio/{audio_id}/download"

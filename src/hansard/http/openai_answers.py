@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from hansard import formats
-from hansard.domain.languages import LANGUAGE_NAMES
+from hansard.domain.languages import LANGUAGE_NAMES, base_language
 from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Task
 from hansard.http import openai_schemas as schemas
@@ -113,7 +113,7 @@ def _language(transcript: Transcript, parameters: Parameters) -> str:
     if parameters.task is Task.TRANSLATE:
         return LANGUAGE_NAMES["en"]
     code = transcript.language or parameters.language
-    return LANGUAGE_NAMES.get(code.lower().partition("-")[0], code) if code else UNKNOWN_LANGUAGE
+    return LANGUAGE_NAMES.get(base_language(code), code) if code else UNKNOWN_LANGUAGE
 
 
 def _segment(number: int, segment: Segment, parameters: Parameters) -> schemas.VerboseSegment:

@@ -24,6 +24,7 @@ from hansard.domain.errors import HansardError
 from hansard.domain.file_name import UNNAMED, clean_file_name
 from hansard.domain.transcription import Parameters
 from hansard.http.errors import BODY_UNWANTED, TusRefused, TusTypeRefused, TusVersionRefused, refused
+from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
 from hansard.http.schemas import TranscriptionWish
 
 VERSION = "1.0.0"
@@ -31,7 +32,6 @@ EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "ter
 CONTENT_TYPE = "application/offset+octet-stream"
 
 AUDIO_ID_HEADER = "X-Hansard-Audio-Id"
-TRANSCRIPTION_ID_HEADER = "X-Hansard-Transcription-Id"
 
 WISH_KEY = "transcription"
 _NAME_KEYS = ("filename", "name")

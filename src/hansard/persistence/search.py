@@ -21,11 +21,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from hansard.application.ports.records import Page, SearchHit, SearchMatch, SearchQuery
 from hansard.domain.errors import InvalidRequest
+from hansard.domain.languages import base_language
 from hansard.domain.transcript import Segment
 from hansard.persistence import mapping, search_query, search_terms, tables
 from hansard.persistence.search_index import filters, stems_of, words_of
 from hansard.persistence.search_query import Words
-from hansard.persistence.search_terms import STEMMERS, Stems, base_language
+from hansard.persistence.search_terms import STEMMERS, Stems
 
 NEWEST = 15_000
 """Segments that are gone through, newest first, before the index is asked: a common word is found among them."""

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, any_, delete, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from hansard.application.ports.records import SearchQuery
+from hansard.domain.languages import base_language
 from hansard.domain.revision import Hunk
 from hansard.domain.transcript import Segment, Transcript
 from hansard.persistence import mapping, search_terms, statements, tables
-from hansard.persistence.search_terms import STEMMERS, Kind, Stems, Token, base_language, label
+from hansard.persistence.search_terms import STEMMERS, Kind, Stems, Token, label
 
 _STEMS = text("""
     SELECT language, word, (ts_lexize(dictionary.oid::regdictionary, word))[1] AS stem

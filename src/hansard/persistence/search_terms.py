@@ -123,11 +123,6 @@ def without_accents(term: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", term)))
 
 
-def base_language(language: str) -> str:
-    """`pt` of `pt-BR`."""
-    return language.lower().partition("-")[0]
-
-
 def label(kind: str, *names: str) -> str:
     """The term of what a text is filtered by: its speaker, its language, its owner. Short, however long the names."""
     digest = blake2b("\0".join(names).encode(errors="replace"), digest_size=8)

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from hansard.application.words_so_far import words_so_far
+from hansard.application.words_so_far import with_words_so_far
 from hansard.bootstrap import Container
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.errors import Category, Failure, HansardError, NotFound
@@ -26,13 +26,12 @@ from hansard.http import openai_answers, openai_errors, openai_stream, uploads
 from hansard.http import openai_schemas as schemas
 from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
 from hansard.http.errors import BODY_UNWANTED, refused
+from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
 from hansard.http.openai_models import Models
 from hansard.http.openai_stream import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, Telling
 from hansard.http.waiting import OutOfPatience, Wait, Waiting
 
 router = APIRouter(prefix=openai_errors.PREFIX, tags=["openai"])
-
-TRANSCRIPTION_ID_HEADER = "X-Hansard-Transcription-Id"
 
 MOST_FIELDS = 512
 """Lists are sent an entry a field."""
@@ -292,12 +291,7 @@ class _Job:
 
 def _look(container: Container, transcription_id: UUID) -> _Outcome:
     with container.unit_of_work() as uow:
-        transcription = uow.transcriptions.get(transcription_id)
-        if transcription.status is Status.COMPLETED:
-            transcript = uow.transcripts.get(transcription_id)
-        else:
-            transcript = words_so_far(uow.transcripts, transcription_id)
-    return _Outcome(transcription, transcript or Transcript(language=None, segments=()))
+        return _Outcome(*with_words_so_far(uow, transcription_id))
 
 
 def _completed(outcome: _Outcome) -> Transcript:

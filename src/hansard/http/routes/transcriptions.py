@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Form, Query, Response
 
 from hansard import formats
 from hansard.application.edit import transcript_at
-from hansard.application.words_so_far import words_so_far
+from hansard.application.words_so_far import with_words_so_far
 from hansard.bootstrap import Container
 from hansard.domain.errors import Conflict
 from hansard.domain.transcript import Transcript
@@ -296,14 +296,8 @@ def _revision(container: Container, transcription_id: UUID) -> int | None:
 
 
 def _with_words(container: Container, transcription_id: UUID) -> tuple[Transcription, Transcript]:
-    """A transcription and its transcript; before it is completed, what its finished passages make."""
     with container.unit_of_work() as uow:
-        transcription = uow.transcriptions.get(transcription_id)
-        if transcription.status is Status.COMPLETED:
-            transcript = uow.transcripts.get(transcription_id)
-        else:
-            transcript = words_so_far(uow.transcripts, transcription_id)
-    return transcription, transcript or Transcript(language=None, segments=())
+        return with_words_so_far(uow, transcription_id)
 
 
 def _nothing_to_export(transcription: Transcription, *, has_part: bool) -> Conflict:

@@ -16,6 +16,7 @@ from hansard.application.receive import CHECKSUMS, Piece, Receive, Received, req
 from hansard.http import tus
 from hansard.http.dependencies import RequestId, TheContainer
 from hansard.http.errors import BODY_UNWANTED
+from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
 
 router = APIRouter(prefix="/uploads", tags=["uploads"], route_class=tus.TusRoute)
 
@@ -46,7 +47,7 @@ _STATE: dict[str, Any] = {
         "Upload-Offset": "The bytes that are here, safe.",
         "Upload-Expires": "Until when it waits to be gone on with.",
         tus.AUDIO_ID_HEADER: "The recording it has become.",
-        tus.TRANSCRIPTION_ID_HEADER: "The transcription that was asked for with it.",
+        TRANSCRIPTION_ID_HEADER: "The transcription that was asked for with it.",
     }.items()
 }
 _NOT_THERE: dict[int | str, dict[str, Any]] = {
