@@ -60,4 +60,5 @@ def engine(migrated: Engine) -> Iterator[Engine]:
     yield migrated
     everything = ", ".join([*tables.metadata.tables, *QUEUE_TABLES])
     with migrated.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role TO replica"))  # events refuse to be removed
         connection.execute(text(f"TRUNCATE {everything} RESTART IDENTITY CASCADE"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,17 @@ from itertools import accumulate
 from threading import Event as Flag
 from types import TracebackType
 from typing import Any, BinaryIO, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from hansard.application.origin import current_origin
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
-from hansard.application.ports.records import EventT, IdempotencyKey, Page, SearchHit, SearchMatch, SearchQuery
+from hansard.application.ports.events import EVERYTHING, EventQuery, EventT
+from hansard.application.ports.paging import Page
+from hansard.application.ports.records import IdempotencyKey, SearchHit, SearchMatch, SearchQuery
 from hansard.application.ports.storage import PartialUpload, RemoteFile
 from hansard.application.ports.work import Erasure, Waiting, WorkerState
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, AudioProperties, StoredObject
+from hansard.domain.audit import GENESIS, Entry, Head, link_hash
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.errors import (
@@ -43,6 +48,7 @@ from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import AttemptOutcome, Parameters, Status, Transcription
 from hansard.persistence import search_query
+from hansard.persistence.event_mapping import event_to_row
 from hansard.persistence.search_terms import tokens
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -432,6 +438,8 @@ class FakeDatabase:
     circuits: dict[str, Circuit] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], tuple[str, UUID, datetime]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    trail: list[Entry] = field(default_factory=list)
+    """The same, sealed when they were committed."""
     jobs: list[UUID] = field(default_factory=list)
     """Waiting or being done: nobody takes them out but a test, and `withdraw`."""
     at_work: set[UUID] = field(default_factory=set)
@@ -516,6 +524,7 @@ class FakeUnitOfWork:
         del self._work
 
     def commit(self) -> None:
+        self._work.trail.extend(_sealed(self._work))
         self._database.__dict__.update(deepcopy(self._work).__dict__)
         for transcription_id, status in self.transcriptions.changed.items():
             self._database.changes.tell(transcription_id, status)
@@ -780,6 +789,57 @@ class _FakeEventLog:
 
     def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
         return next((event for event in reversed(self.of(subject)) if isinstance(event, kind)), None)
+
+    def page(self, query: EventQuery = EVERYTHING, *, limit: int, cursor: str | None = None) -> Page[Entry]:
+        if cursor is not None and not cursor.isdigit():
+            raise InvalidRequest("That cursor is not one of ours.", code="invalid_cursor")
+        before = int(cursor) if cursor else len(self.data.trail) + 1
+        found = [entry for entry in reversed(self.data.trail) if entry.position < before and _is_wanted(entry, query)]
+        items = tuple(found[:limit])
+        return Page(items=items, next_cursor=str(items[-1].position) if len(found) > limit else None)
+
+    def after(self, position: int, query: EventQuery = EVERYTHING, *, limit: int) -> tuple[Entry, ...]:
+        found = [entry for entry in self.data.trail if entry.position > position and _is_wanted(entry, query)]
+        return tuple(found[:limit])
+
+    def head(self) -> Head:
+        return Head(self.data.trail[-1].position, self.data.trail[-1].hash) if self.data.trail else Head(0, GENESIS)
+
+
+def _sealed(data: FakeDatabase) -> Iterator[Entry]:
+    """The entries of those events that have none yet."""
+    previous = data.trail[-1].hash if data.trail else GENESIS
+    origin = current_origin()
+    for position, event in enumerate(data.events[len(data.trail) :], len(data.trail) + 1):
+        row = event_to_row(event)
+        entry = Entry(
+            position=position,
+            id=uuid4(),
+            type=row["type"],
+            subject=row["subject"],
+            occurred_at=row["occurred_at"],
+            actor=origin.actor,
+            request_id=origin.request_id,
+            trace_id=origin.trace_id,
+            data_json=json.dumps(row["data"], ensure_ascii=False, separators=(",", ":")),
+            previous_hash=previous,
+            hash="",
+        )
+        previous = link_hash(entry)
+        yield replace(entry, hash=previous)
+
+
+def _is_wanted(entry: Entry, query: EventQuery) -> bool:
+    is_of_type = any(
+        entry.type.startswith(wanted.removesuffix("*")) if wanted.endswith(".*") else entry.type == wanted
+        for wanted in query.types
+    )
+    return (
+        (is_of_type or not query.types)
+        and query.subject in {None, entry.subject}
+        and query.request_id in {None, entry.request_id}
+        and (query.since or entry.occurred_at) <= entry.occurred_at < (query.until or _NEVER)
+    )
 
 
 @dataclass

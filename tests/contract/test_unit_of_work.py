@@ -907,7 +907,6 @@ def test_events_of_one_subject_come_oldest_first(database: Database) -> None:
         AudioFileUploaded(
             subject=str(subject),
             occurred_at=NOON,
-            file_name=f"{number}.wav",
             size_bytes=number,
             sha256="ab" * 32,
             duration_seconds=None,

@@ -28,7 +28,7 @@ for line in sys.stdin:
     for _ in range(int(line)):
         counters.count(
             AudioFileUploaded(
-                subject="a", occurred_at=datetime.now(UTC), file_name="a.wav", size_bytes=10, sha256="ab",
+                subject="a", occurred_at=datetime.now(UTC),size_bytes=10, sha256="ab",
                 duration_seconds=1.0,
             )
         )

@@ -218,9 +218,7 @@ def test_what_is_deleted_is_told_with_its_receipt(log: Log) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        AudioFileUploaded(
-            subject=ID, occurred_at=NOON, file_name="a.wav", size_bytes=7, sha256="ab", duration_seconds=1.0
-        ),
+        AudioFileUploaded(subject=ID, occurred_at=NOON, size_bytes=7, sha256="ab", duration_seconds=1.0),
         TranscriptionQueued(subject=ID, occurred_at=NOON, audio_id=UUID(ID), engine="auto"),
         TranscriptionFailed(subject=ID, occurred_at=NOON, audio_id=UUID(ID), failure=OUTAGE),
     ],

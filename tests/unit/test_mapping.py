@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
+from types import UnionType
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
@@ -187,6 +188,7 @@ facts: dict[type, st.SearchStrategy[Any]] = {
     float: numbers,
     bool: st.booleans(),
     Failure: failures,
+    tuple[str, ...]: st.lists(texts).map(tuple),
     type(None): st.none(),
 }
 
@@ -194,7 +196,10 @@ facts: dict[type, st.SearchStrategy[Any]] = {
 def any_of(kind: type[Event]) -> st.SearchStrategy[Event]:
     """Of this kind, with anything in its fields that their types allow."""
     hints = get_type_hints(kind)
-    types = {field.name: get_args(hints[field.name]) or (hints[field.name],) for field in fields(kind)}
+    types = {
+        field.name: get_args(hint) if isinstance(hint := hints[field.name], UnionType) else (hint,)
+        for field in fields(kind)
+    }
     return st.builds(kind, **{name: st.one_of(*(facts[each] for each in allowed)) for name, allowed in types.items()})
 
 

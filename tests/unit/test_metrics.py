@@ -82,7 +82,7 @@ def completed(*, degraded: bool) -> TranscriptionCompleted:
     )
 
 
-UPLOADED = AudioFileUploaded(**about(ID), file_name="a.wav", size_bytes=700, sha256="ab", duration_seconds=60.0)
+UPLOADED = AudioFileUploaded(**about(ID), size_bytes=700, sha256="ab", duration_seconds=60.0)
 FELL_BACK = EngineFellBack(**transcription(), engine="openai", next_engine="whisper", failure=OUTAGE)
 EVERYTHING: tuple[Event, ...] = (
     UPLOADED,

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
-from hansard.domain.audio import StoredObject
+from hansard.domain.audio import DEFAULT_OWNER, StoredObject
 from hansard.domain.errors import Conflict, InvalidAudio, InvalidRequest, StorageError
 from hansard.domain.events import AudioFileUploaded
 from tests.fakes import FakeAudioStore
@@ -22,10 +22,10 @@ def test_the_bytes_the_row_and_the_event_are_kept() -> None:
         AudioFileUploaded(
             subject=str(audio.id),
             occurred_at=shop.clock.now,
-            file_name="talk.wav",
             size_bytes=len(speech(2)),
             sha256=audio.stored.sha256,
             duration_seconds=2.0,
+            owner=DEFAULT_OWNER,
         )
     ]
 

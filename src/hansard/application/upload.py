@@ -106,10 +106,10 @@ class Upload:
             AudioFileUploaded(
                 subject=str(audio.id),
                 occurred_at=audio.uploaded_at,
-                file_name=audio.file_name,
                 size_bytes=audio.stored.size_bytes,
                 sha256=audio.stored.sha256,
                 duration_seconds=audio.properties.duration_seconds,
+                owner=audio.owner,
             )
         )
         return audio

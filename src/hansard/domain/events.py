@@ -1,6 +1,7 @@
 """The facts of the service, in the past tense. Each is written in the same commit as the change it tells of.
 
-Consumers rely on `type` and on the fields: add fields, don't change them. No event carries audio or words.
+Consumers rely on `type` and on the fields: add fields, with a value for older events, don't change them. No event
+carries audio, words or the name of a file: it stays on record when what it tells of is deleted.
 """
 
 from dataclasses import dataclass
@@ -29,10 +30,10 @@ class Event:
 class AudioFileUploaded(Event):
     type = "audio.uploaded"
 
-    file_name: str
     size_bytes: int
     sha256: str
     duration_seconds: float | None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,14 @@ class AudioFileErased(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionQueued(Event):
-    """Asked for, with the engine asked for."""
+    """Asked for, with the engine asked for. Somebody waits for an `interactive` one."""
 
     type = "transcription.queued"
 
     audio_id: UUID
     engine: str
+    owner: str | None = None
+    interactive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,16 @@ class TranscriptionStarted(Event):
 
     audio_id: UUID
     run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionProgressed(Event):
+    """Another tenth of the recording is recognised: `progress` is 0.1, 0.2 … 0.9, in steps that may be passed over."""
+
+    type = "transcription.progressed"
+
+    audio_id: UUID
+    progress: float
 
 
 class Interruption(StrEnum):
@@ -157,6 +170,10 @@ class TranscriptionCompleted(Event):
     audio_seconds: float
     word_count: int
     degraded: bool
+    processing_seconds: float | None = None
+    """Spent on recognising, over all attempts."""
+    coverage: float | None = None
+    """The part of the speech that has text, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,3 +262,81 @@ class CanaryRecognised(Event):
     word_accuracy: float
     processing_seconds: float
     failure: Failure | None
+
+
+# ── Alerts ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFired(Event):
+    """A rule's condition holds. The subject is the rule's name; `message` says what is wrong, and `help` what to do."""
+
+    type = "alert.fired"
+
+    severity: str
+    value: float
+    threshold: float
+    message: str
+    help: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertResolved(Event):
+    """It does not hold any more."""
+
+    type = "alert.resolved"
+
+    severity: str
+    value: float
+    threshold: float
+    firing_seconds: float
+
+
+# ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRegistered(Event):
+    type = "webhook.registered"
+
+    event_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookChanged(Event):
+    """`changed` names what: url, event_types, filter, enabled, secret …"""
+
+    type = "webhook.changed"
+
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDisabled(Event):
+    """Nothing is sent to it any more, until somebody enables it: `reason` is `gone` (it answered 410) or `dead`."""
+
+    type = "webhook.disabled"
+
+    reason: str
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDeleted(Event):
+    type = "webhook.deleted"
+
+
+# ── The record itself ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsPruned(Event):
+    """Old entries were removed from the audit trail, as the settings say: those up to `through_position`, whose hash
+    was `through_hash`. With it the trail can still be verified from there on. The subject is `events`.
+    """
+
+    type = "events.pruned"
+
+    through_position: int
+    through_hash: str
+    count: int

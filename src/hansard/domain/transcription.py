@@ -200,7 +200,14 @@ class Transcription:
             request_id=request_id,
         )
         made._record(
-            TranscriptionQueued(subject=made._subject, occurred_at=at, audio_id=audio_id, engine=parameters.engine)
+            TranscriptionQueued(
+                subject=made._subject,
+                occurred_at=at,
+                audio_id=audio_id,
+                engine=parameters.engine,
+                owner=owner,
+                interactive=parameters.interactive,
+            )
         )
         return made
 
@@ -317,6 +324,8 @@ class Transcription:
                 audio_seconds=result.audio_seconds,
                 word_count=result.word_count,
                 degraded=bool(result.degraded_reasons),
+                processing_seconds=result.processing_seconds,
+                coverage=result.coverage.ratio,
             )
         )
 

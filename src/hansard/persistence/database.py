@@ -5,16 +5,18 @@ some seconds before anybody hears of it.
 """
 
 import json
+import select
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from loguru import logger
 from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hansard.domain.errors import ConfigurationError, StorageError
 
@@ -25,6 +27,10 @@ PATIENCE_SECONDS = 10.0
 
 MOST_CONNECTIONS = 40
 """One for each thread that may serve a request at the same time, so that none waits for another's."""
+
+TRIED_OUT_AFTER_SECONDS = 5.0
+"""A connection that lay idle for longer is tried out before it is used: what is between it and the server may have
+forgotten it. Of one used just now it is enough that the server has not hung up."""
 
 _POLL_SECONDS = 0.2
 _CONNECT_SECONDS = 5
@@ -47,7 +53,6 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
         address,
         connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
         isolation_level="READ COMMITTED",  # who waits for a row's lock has to see what the holder wrote
-        pool_pre_ping=True,
         pool_size=5,
         max_overflow=MOST_CONNECTIONS - 5,
         json_serializer=_to_json,
@@ -55,6 +60,8 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
     )
     event.listen(engine, "do_connect", _patiently(revive))
     event.listen(engine, "handle_error", _translate)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", _trying_out(engine.dialect))
     return engine
 
 
@@ -137,13 +144,40 @@ def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
     return dial
 
 
+def _note_use(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info["used_at"] = time.monotonic()
+
+
+def _trying_out(dialect: Dialect) -> Callable[..., None]:
+    """As SQLAlchemy's `pool_pre_ping`, which asks the server each time: a third of what a short transaction waits for."""
+
+    def try_out(connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        used_at = entry.info.get("used_at")
+        if used_at is None:  # it is new
+            return
+        is_idle_for_long = time.monotonic() - used_at > TRIED_OUT_AFTER_SECONDS
+        try:
+            if is_idle_for_long or _has_news(connection):
+                dialect.do_ping(connection)
+        except psycopg.Error as error:
+            # None of the others is any better then: the pool replaces them all.
+            raise InvalidatePoolError from error
+
+    return try_out
+
+
+def _has_news(connection: DBAPIConnection) -> bool:
+    """Whether the server has sent something unasked: most of all, that it hung up."""
+    poll = select.poll()
+    poll.register(cast("psycopg.Connection[Any]", connection).fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def _translate(context: ExceptionContext) -> None:
     """What befalls a server (it is away, full, short of memory, read-only after a fail-over) may be over the next time;
     anything else that it refuses is our fault and stays as it is.
     """
     error = context.original_exception
-    if context.is_pre_ping:  # The pool replaces what it finds broken.
-        return
     if isinstance(error, psycopg.errors.DiskFull):
         raise StorageError(
             "The disk of the database is full.",

@@ -20,6 +20,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         events.TranscriptionQueued,
         events.TranscriptionRetried,
         events.TranscriptionStarted,
+        events.TranscriptionProgressed,
         events.TranscriptionInterrupted,
         events.EngineAttempted,
         events.EngineFellBack,
@@ -33,6 +34,13 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         events.EngineDisabled,
         events.EngineEnabled,
         events.CanaryRecognised,
+        events.AlertFired,
+        events.AlertResolved,
+        events.WebhookRegistered,
+        events.WebhookChanged,
+        events.WebhookDisabled,
+        events.WebhookDeleted,
+        events.EventsPruned,
     )
 }
 
@@ -47,9 +55,9 @@ def event_to_row(event: Event) -> Row:
 
 
 def event_from_row(row: Row) -> Event:
-    """Facts that a later version added are left out."""
+    """Facts that a later version added are left out; those that were not known yet are as their event says."""
     kind = EVENT_TYPES[row["type"]]
-    facts = {name: _fact_from_json(name, row["data"][name]) for name in _facts(kind)}
+    facts = {name: _fact_from_json(name, row["data"][name]) for name in _facts(kind) if name in row["data"]}
     return kind(subject=row["subject"], occurred_at=row["occurred_at"].astimezone(UTC), **facts)
 
 
@@ -79,7 +87,9 @@ def _fact_from_json(name: str, value: Any) -> object:  # noqa: ANN401 - JSON is 
             return UUID(value)
         case "failure":
             return None if value is None else failure_from_json(value)
-        case "retry_at":
-            return datetime.fromisoformat(value)
+        case "retry_at" | "failing_since":
+            return None if value is None else datetime.fromisoformat(value)
+        case "event_types" | "changed":
+            return tuple(value)
         case _:
             return value

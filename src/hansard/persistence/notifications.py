@@ -17,6 +17,8 @@ from loguru import logger
 from hansard.domain.transcription import Status
 
 CHANNEL = "hansard_transcriptions"
+EVENTS_CHANNEL = "hansard_events"
+"""Told of each commit that wrote events."""
 
 LOOK_EVERY_SECONDS = 3.0
 """How long somebody waits for news that got lost."""

@@ -4,9 +4,9 @@ import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,17 +30,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from hansard.application.ports.records import EventT, IdempotencyKey, Page
+from hansard.application.ports.paging import Page
+from hansard.application.ports.records import IdempotencyKey
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import Turn
 from hansard.domain.errors import InvalidRequest, NotFound, RevisionMismatch
-from hansard.domain.events import Event
 from hansard.domain.revision import Hunk, Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Status, Transcription
-from hansard.persistence import event_mapping, mapping, search_index, statements, tables
+from hansard.persistence import mapping, search_index, statements, tables
+from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.notifications import CHANNEL
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class SqlAudioRepository:
 @dataclass(frozen=True, slots=True)
 class SqlTranscriptionRepository:
     connection: Connection
-    events: "SqlEventLog"
+    events: SqlEventLog
 
     def add(self, transcription: Transcription) -> None:
         self.connection.execute(insert(tables.transcriptions), mapping.transcription_to_row(transcription))
@@ -159,8 +160,7 @@ class SqlTranscriptionRepository:
         return self.connection.execute(_RECENT_REAL_TIME_FACTOR).scalar_one()
 
     def _log_events(self, transcription: Transcription) -> None:
-        for event in transcription.pull_events():
-            self.events.append(event)
+        self.events.extend(transcription.pull_events())
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,7 @@ class SqlTranscriptRepository:
 @dataclass(frozen=True, slots=True)
 class SqlCircuitRepository:
     connection: Connection
-    events: "SqlEventLog"
+    events: SqlEventLog
 
     def get(self, engine: str, *, for_update: bool = False) -> Circuit:
         table = tables.circuits
@@ -278,8 +278,7 @@ class SqlCircuitRepository:
         row = mapping.circuit_to_row(circuit)
         statement = upsert(tables.circuits).values(row)
         self.connection.execute(statement.on_conflict_do_update(index_elements=["engine"], set_=row))
-        for event in circuit.pull_events():
-            self.events.append(event)
+        self.events.extend(circuit.pull_events())
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,33 +333,6 @@ def _hold(connection: Connection, *names: str) -> None:
     # NUL is in no name, so no two lists of names read the same.
     name = "\0".join(names).encode().hex()
     connection.execute(statements.HOLD, {"name": name})
-
-
-@dataclass(frozen=True, slots=True)
-class SqlEventLog:
-    connection: Connection
-    _written: list[Event] = field(default_factory=list[Event])
-
-    def append(self, event: Event) -> None:
-        self.connection.execute(insert(tables.events), event_mapping.event_to_row(event))
-        self._written.append(event)
-
-    def pull_written(self) -> tuple[Event, ...]:
-        """The events appended since the last call."""
-        written = tuple(self._written)
-        self._written.clear()
-        return written
-
-    def of(self, subject: UUID | str) -> tuple[Event, ...]:
-        found = self.connection.execute(statements.EVENTS, {"wanted_subject": str(subject)})
-        return tuple(event_mapping.event_from_row(row) for row in found.mappings())
-
-    def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
-        table = tables.events
-        is_wanted = and_(table.c.subject == str(subject), table.c.type == kind.type)
-        query = select(table).where(is_wanted).order_by(table.c.id.desc()).limit(1)
-        row = self.connection.execute(query).mappings().one_or_none()
-        return None if row is None else cast("EventT", event_mapping.event_from_row(row))
 
 
 def _page(

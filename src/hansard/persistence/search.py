@@ -19,7 +19,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, any_, cast, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
-from hansard.application.ports.records import Page, SearchHit, SearchMatch, SearchQuery
+from hansard.application.ports.paging import Page
+from hansard.application.ports.records import SearchHit, SearchMatch, SearchQuery
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.languages import base_language
 from hansard.domain.transcript import Segment

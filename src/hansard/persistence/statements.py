@@ -52,7 +52,9 @@ PASSAGES = (
 )
 
 EVENTS = (
-    select(tables.events).where(tables.events.c.subject == bindparam("wanted_subject")).order_by(tables.events.c.id)
+    select(tables.events)
+    .where(tables.events.c.subject == bindparam("wanted_subject"))
+    .order_by(tables.events.c.position)
 )
 
 OF_TRANSCRIPTION: Mapping[Table, Select[Any]] = {

@@ -15,8 +15,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
+    func,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 metadata = MetaData(
@@ -32,6 +35,7 @@ ID = Uuid()
 MOMENT = DateTime(timezone=True)
 NUMBER: Double[float] = Double()
 JSON = JSONB(none_as_null=True)
+JSON_AS_WRITTEN = postgresql.JSON(none_as_null=True)
 
 audio_files = Table(
     "audio_files",
@@ -148,13 +152,25 @@ revisions = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    # The place in the trail: without gaps, in the order of commits. A trigger gives it, with the hashes.
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", ID, nullable=False, server_default=func.gen_random_uuid()),
     Column("type", Text, nullable=False),
     # No foreign key: what happened stays on record when its subject is deleted.
     Column("subject", Text, nullable=False),
     Column("occurred_at", MOMENT, nullable=False),
-    Column("data", JSON, nullable=False),
-    Index(None, "subject", "id"),
+    Column("actor", Text),
+    Column("request_id", Text),
+    Column("trace_id", Text),
+    # Not JSONB, which would write it anew: this text is what is hashed.
+    Column("data", JSON_AS_WRITTEN, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    UniqueConstraint("id"),
+    Index(None, "subject", "position"),
+    Index(None, "type", "position"),
+    Index(None, "request_id", "position"),
+    Index(None, "occurred_at", "position"),
 )
 
 circuits = Table(

@@ -7,12 +7,13 @@ from typing import Self
 from loguru import logger
 from sqlalchemy import Connection, Engine, text
 
+from hansard.application.origin import Origin, current_origin
 from hansard.application.ports.work import JobQueue
 from hansard.domain.events import Event
+from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.repositories import (
     SqlAudioRepository,
     SqlCircuitRepository,
-    SqlEventLog,
     SqlIdempotencyRepository,
     SqlTranscriptionRepository,
     SqlTranscriptRepository,
@@ -26,6 +27,7 @@ class SqlUnitOfWork:
     """`job_queue` makes the queue that enqueues on the unit's own connection, so that a job commits with its row.
 
     `tell` hears of each event once it is committed: for logs and metrics, which may miss one when a process dies.
+    `origin` says who does what is being done.
     """
 
     audio: SqlAudioRepository
@@ -42,15 +44,17 @@ class SqlUnitOfWork:
         engine: Engine,
         job_queue: Callable[[Connection], JobQueue],
         tell: Callable[[Event], object] = lambda _: None,
+        origin: Callable[[], Origin] = current_origin,
     ) -> None:
         self._engine = engine
         self._job_queue = job_queue
         self._tell = tell
+        self._origin = origin
 
     def __enter__(self) -> Self:
         self._connection = self._engine.connect()
         self.audio = SqlAudioRepository(self._connection)
-        self.events = SqlEventLog(self._connection)
+        self.events = SqlEventLog(self._connection, self._origin)
         self.transcriptions = SqlTranscriptionRepository(self._connection, self.events)
         self.transcripts = SqlTranscriptRepository(self._connection)
         self.search = SqlSearchIndex(self._connection)
@@ -65,6 +69,7 @@ class SqlUnitOfWork:
         self._connection.close()  # which rolls back what was not committed
 
     def commit(self) -> None:
+        self.events.write()
         self._connection.commit()
         for event in self.events.pull_written():
             self._tell_of(event)

@@ -4,30 +4,19 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
+from hansard.application.ports.events import EventLog
+from hansard.application.ports.paging import Page
 from hansard.application.ports.work import JobQueue
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import Turn
-from hansard.domain.events import Event
 from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
 from hansard.domain.transcription import Parameters, Status, Transcription
-
-T = TypeVar("T")
-
-EventT = TypeVar("EventT", bound=Event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
-    """`next_cursor` is None on the last page."""
-
-    items: tuple[T, ...]
-    next_cursor: str | None
 
 
 class AudioRepository(Protocol):
@@ -240,18 +229,6 @@ class IdempotencyRepository(Protocol):
 
     def forget_before(self, moment: datetime) -> int:
         """Remove the keys kept before `moment`; how many there were."""
-        ...
-
-
-class EventLog(Protocol):
-    def append(self, event: Event) -> None: ...
-
-    def of(self, subject: UUID | str) -> tuple[Event, ...]:
-        """All events about one subject, oldest first."""
-        ...
-
-    def latest(self, kind: type[EventT], subject: UUID | str) -> EventT | None:
-        """The last event of that kind about the subject."""
         ...
 
 
