@@ -8,8 +8,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
 	--python-version 3.11 pyproject.toml --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev-start test chaos check format docs bench bench-search bench-speakers bench-waiting lock \
-	clean
+.PHONY: help install dev-start test chaos check format docs bench bench-search bench-speakers bench-streams \
+	bench-analytics bench-timing bench-waiting lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ install: $(VENV)/.runtime $(VENV)/.voices ## Install Hansard into .venv; leaves 
 dev-start: install ## Run the whole service in this terminal; code changes are taken up
 	@$(BIN)/hansard up --reload
 
-test: $(VENV)/.development ## Run the tests; ARGS='-k name' goes to pytest
+test: $(VENV)/.development $(VENV)/.prometheus ## Run the tests; ARGS='-k name' goes to pytest
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(VENV)/.development ## Kill everything at random, for minutes, and see that nothing is lost
@@ -31,13 +31,15 @@ check: $(VENV)/.development ## Lint, types, the arrows of the architecture, gene
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/hansard config docs --check
+	$(BIN)/hansard events docs --check
 
 format: $(VENV)/.development ## Format the code and sort its imports
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
 
-docs: install ## Write docs/settings.md and .env.example from the code
+docs: install ## Write docs/settings.md, .env.example and the list in docs/events.md from the code
 	@$(BIN)/hansard config docs
+	@$(BIN)/hansard events docs
 
 bench: $(VENV)/.development ## Measure the service beside its bare engines; see docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.run $(ARGS)
@@ -47,6 +49,15 @@ bench-search: $(VENV)/.development ## Measure searching in a million segments; m
 
 bench-speakers: $(VENV)/.development ## Measure how well speakers are told apart; ARGS=DIR has recordings and their RTTM
 	@$(BIN)/python -m benchmarks.diarization $(ARGS)
+
+bench-streams: $(VENV)/.development ## Measure a thousand open streams of events on one process
+	@$(BIN)/python -m benchmarks.streams $(ARGS)
+
+bench-timing: $(VENV)/.development ## Measure what the timing decorators cost a call
+	@$(BIN)/python -m benchmarks.timing $(ARGS)
+
+bench-analytics: $(VENV)/.development ## Measure questions about a million transcriptions, which are made first
+	@$(BIN)/python -m benchmarks.analytics $(ARGS)
 
 bench-waiting: $(VENV)/.development ## Measure what a request to OpenAI's API waits beyond the bare engine
 	@$(BIN)/python -m benchmarks.waiting $(ARGS)
@@ -92,3 +103,10 @@ $(VENV)/.development: $(VENV)/.runtime $(VENV)/.voices requirements-dev.lock
 	@echo "Installing what tests and checks need into $(VENV)." >&2
 	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@
+
+# What alert rules and dashboards are tested with: from the system, or else Debian's package, unpacked here.
+$(VENV)/.prometheus: $(VENV)/.created
+	@if command -v promtool >/dev/null && command -v prometheus >/dev/null; then touch $@; \
+	elif mkdir -p $(VENV)/prometheus && cd $(VENV)/prometheus && apt-get download -qq prometheus >/dev/null 2>&1 && \
+		dpkg-deb --extract prometheus_*.deb . && rm prometheus_*.deb; then touch ../.prometheus; \
+	else echo "Tests with Prometheus are skipped: there is no promtool. On Debian and Ubuntu: apt install prometheus" >&2; fi

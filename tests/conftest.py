@@ -12,7 +12,9 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
-from hansard.persistence import database, embedded, migrate, tables
+from hansard.analytics import tables as analytics_tables
+from hansard.analytics.database import MIGRATIONS, AnalyticsDatabase
+from hansard.persistence import database, embedded, migrate, second_database, tables
 from hansard.queue.schema import apply_schema
 
 SERVER_DIRECTORY = "HANSARD_TEST_POSTGRES"
@@ -62,3 +64,23 @@ def engine(migrated: Engine) -> Iterator[Engine]:
     with migrated.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role TO replica"))  # events refuse to be removed
         connection.execute(text(f"TRUNCATE {everything} RESTART IDENTITY CASCADE"))
+
+
+@pytest.fixture(scope="session")
+def analytics_migrated(postgres: str) -> Iterator[AnalyticsDatabase]:
+    url = second_database.beside(postgres, "analytics")
+    second_database.create_if_missing(url, variable="HANSARD_ANALYTICS_DATABASE_URL")
+    engine = database.connect(url, application_name="tests of analytics")
+    database_of_analytics = AnalyticsDatabase(engine, lambda: migrate.upgrade(engine, scripts=MIGRATIONS))
+    with database_of_analytics.begin():
+        pass
+    yield database_of_analytics
+    database_of_analytics.close()
+
+
+@pytest.fixture
+def analytics_database(analytics_migrated: AnalyticsDatabase) -> Iterator[AnalyticsDatabase]:
+    """The analytics database with all its tables, and nothing in them."""
+    yield analytics_migrated
+    with analytics_migrated.begin() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(analytics_tables.metadata.tables)} RESTART IDENTITY CASCADE"))

@@ -39,6 +39,8 @@ QUICK_SECTIONS = (
     "Workers and pipelines",
     "The choice of an engine",
     "Settings",
+    "Notifications",
+    "Webhooks",
 )
 """Those that need no server, no model and no database."""
 

@@ -4,30 +4,36 @@ import asyncio
 import io
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import copy, deepcopy
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from threading import Event as Flag
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import UUID, uuid4
 
 from hansard.application.origin import current_origin
+from hansard.application.ports.alerts import Outcomes
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
 from hansard.application.ports.events import EVERYTHING, EventQuery, EventT
+from hansard.application.ports.notifications import Notification
 from hansard.application.ports.paging import Page
-from hansard.application.ports.records import IdempotencyKey, SearchHit, SearchMatch, SearchQuery
+from hansard.application.ports.records import IdempotencyKey, SearchHit, SearchMatch, SearchQuery, TranscriptionFilter
+from hansard.application.ports.retention import Amount, OldEntries
 from hansard.application.ports.storage import PartialUpload, RemoteFile
-from hansard.application.ports.work import Erasure, Waiting, WorkerState
+from hansard.application.ports.work import Erasure, Waiting, WebhookTurn, WorkerState
+from hansard.domain.alert import Alert
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, AudioProperties, StoredObject
 from hansard.domain.audit import GENESIS, Entry, Head, link_hash
 from hansard.domain.circuit import Circuit
+from hansard.domain.delivery import Delivery
 from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.errors import (
+    Category,
     Conflict,
     EngineError,
     EngineStopped,
@@ -41,15 +47,25 @@ from hansard.domain.errors import (
     UploadInUse,
     UrlRefused,
 )
-from hansard.domain.events import Event
+from hansard.domain.events import (
+    EngineFellBack,
+    Event,
+    EventsPruned,
+    TranscriptionCompleted,
+    TranscriptionFailed,
+    TranscriptionQueued,
+    TranscriptionRetried,
+)
 from hansard.domain.live import LiveRequest
 from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import AttemptOutcome, Parameters, Status, Transcription
+from hansard.domain.webhook import Webhook
 from hansard.persistence import search_query
 from hansard.persistence.event_mapping import event_to_row
 from hansard.persistence.search_terms import tokens
+from tests.fake_webhooks import FakeDeliveryRepository, FakeWebhookRepository, deliveries_of
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 ONE_SECOND_PASSAGES = PassageLimits(seconds=1.0, pause_seconds=0.0)
@@ -437,6 +453,10 @@ class FakeDatabase:
     revisions: dict[UUID, list[Revision]] = field(default_factory=dict)
     circuits: dict[str, Circuit] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], tuple[str, UUID, datetime]] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    notifications: list[Notification] = field(default_factory=list)
+    """Jobs that wait."""
+    announce: Callable[[Event], Iterable[Notification]] = lambda _: ()
     events: list[Event] = field(default_factory=list)
     trail: list[Entry] = field(default_factory=list)
     """The same, sealed when they were committed."""
@@ -446,6 +466,10 @@ class FakeDatabase:
     """Those in a worker's hands."""
     job_seconds: dict[UUID, float | None] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
+    webhooks: dict[UUID, Webhook] = field(default_factory=dict)
+    deliveries: dict[UUID, Delivery] = field(default_factory=dict)
+    webhook_turns: dict[UUID, WebhookTurn] = field(default_factory=dict)
+    """Those that wait. A test that has one taken removes it."""
     more_urgent_work: bool = False
     interactive_work: bool = False
     oldest_job_seconds: float = 0.0
@@ -454,6 +478,16 @@ class FakeDatabase:
 
     def unit_of_work(self) -> "FakeUnitOfWork":
         return FakeUnitOfWork(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FakeDatabase":
+        """What cannot change is shared: there may be thousands of events."""
+        rows = {each.name: getattr(self, each.name) for each in fields(self)}
+        return FakeDatabase(
+            **{name: copy(kept) if name in _OF_FROZEN else deepcopy(kept, memo) for name, kept in rows.items()}
+        )
+
+
+_OF_FROZEN = {"audio", "speech", "turns", "transcripts", "events", "trail"}
 
 
 class FakeChanges:
@@ -465,6 +499,7 @@ class FakeChanges:
         self.before_waiting = before_waiting
         self.watches: list[_FakeWatch] = []
         self.recent: dict[UUID, Status | None] = {}
+        self.event_watches: list[_FakeEventWatch] = []
 
     def __deepcopy__(self, memo: object) -> Self:
         return self
@@ -483,6 +518,19 @@ class FakeChanges:
         finally:
             self.watches.remove(watch)
 
+    @contextmanager
+    def watch_events(self) -> Generator["_FakeEventWatch"]:
+        watch = _FakeEventWatch(asyncio.get_running_loop())
+        self.event_watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self.event_watches.remove(watch)
+
+    def tell_of_events(self) -> None:
+        for watch in list(self.event_watches):
+            watch.loop.call_soon_threadsafe(watch.told.set)
+
     def tell(self, transcription_id: UUID, status: Status | None) -> None:
         self.recent[transcription_id] = status
         for watch in list(self.watches):
@@ -495,9 +543,21 @@ class _FakeWatch:
         self.changes, self.transcription_id, self.loop = changes, transcription_id, loop
         self.news: asyncio.Queue[Status | None] = asyncio.Queue()
 
-    async def change(self) -> Status | None:
+    async def change(self, *, within_seconds: float | None = None) -> Status | None:
         await asyncio.to_thread(self.changes.before_waiting, self.transcription_id)
         return await self.news.get()
+
+
+class _FakeEventWatch:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.told = asyncio.Event()
+
+    async def news(self, *, within_seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                await self.told.wait()
+        self.told.clear()
 
 
 class FakeUnitOfWork:
@@ -514,6 +574,11 @@ class FakeUnitOfWork:
         self.search = _FakeSearchIndex(self._work)
         self.circuits = _FakeCircuitRepository(self._work)
         self.idempotency = _FakeIdempotencyRepository(self._work)
+        self.webhooks = FakeWebhookRepository(self._work)
+        self.deliveries = FakeDeliveryRepository(self._work)
+        self.alerts = _FakeAlertRepository(self._work)
+        self.outcomes = _FakeOutcomeLog(self._work)
+        self.checkpoints = _FakeCheckpointRepository(self._work)
         self.events = _FakeEventLog(self._work)
         self.jobs = _FakeJobQueue(self._work)
         return self
@@ -524,8 +589,18 @@ class FakeUnitOfWork:
         del self._work
 
     def commit(self) -> None:
-        self._work.trail.extend(_sealed(self._work))
+        has_events = len(self._work.events) > len(self._work.trail)
+        for event in self._work.events[len(self._work.trail) :]:
+            self._work.notifications.extend(self._work.announce(event))
+        entries = list(_sealed(self._work))
+        self._work.trail.extend(entries)
+        for delivery in deliveries_of(self._work.webhooks.values(), entries):
+            self.deliveries.add(delivery)
+            is_failing = self._work.webhooks[delivery.webhook_id].failing_since is not None
+            self.jobs.defer_webhook_turns([WebhookTurn(webhook_id=delivery.webhook_id, is_failing=is_failing)])
         self._database.__dict__.update(deepcopy(self._work).__dict__)
+        if has_events:
+            self._database.changes.tell_of_events()
         for transcription_id, status in self.transcriptions.changed.items():
             self._database.changes.tell(transcription_id, status)
         self.transcriptions.changed.clear()
@@ -607,14 +682,22 @@ class _FakeTranscriptionRepository:
         return sorted(rows, key=lambda transcription: (transcription.created_at, transcription.id))
 
     def page(
-        self, *, limit: int, cursor: str | None = None, status: Status | None = None, audio_id: UUID | None = None
+        self, wanted: TranscriptionFilter | None = None, *, limit: int, cursor: str | None = None
     ) -> Page[Transcription]:
-        rows = [
-            transcription
-            for transcription in self.data.transcriptions.values()
-            if status in (None, transcription.status) and audio_id in (None, transcription.audio_id)
-        ]
-        return _page(rows, lambda transcription: transcription.created_at, limit, cursor)
+        wanted = wanted or TranscriptionFilter()
+
+        def is_wanted(row: Transcription) -> bool:
+            return (
+                wanted.status in {None, row.status}
+                and wanted.audio_id in {None, row.audio_id}
+                and wanted.engine in {None, row.result and row.result.engine}
+                and wanted.language in {None, row.result and row.result.language}
+                and (wanted.since or row.created_at) <= row.created_at < (wanted.until or _NEVER)
+                and wanted.metadata.items() <= row.parameters.metadata.items()
+            )
+
+        rows = list(filter(is_wanted, self.data.transcriptions.values()))
+        return _page(rows, lambda row: row.created_at, limit, cursor)
 
 
 @dataclass
@@ -633,6 +716,10 @@ class _FakeTranscriptRepository:
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
         passages = self.data.passages.get(transcription_id, [])
         return tuple(sorted(passages, key=lambda passage: (passage.span, passage.decoding)))
+
+    def passages_after(self, transcription_id: UUID, count: int) -> tuple[RecognisedPassage, ...]:
+        passages = self.data.passages.get(transcription_id, [])
+        return tuple(sorted(passages, key=lambda passage: (passage.decoding, passage.span)))[count:]
 
     def save(self, transcription_id: UUID, transcript: Transcript) -> None:
         self.data.transcripts[transcription_id] = transcript
@@ -791,26 +878,131 @@ class _FakeEventLog:
         return next((event for event in reversed(self.of(subject)) if isinstance(event, kind)), None)
 
     def page(self, query: EventQuery = EVERYTHING, *, limit: int, cursor: str | None = None) -> Page[Entry]:
-        if cursor is not None and not cursor.isdigit():
+        if cursor is not None and not cursor.isdecimal():
             raise InvalidRequest("That cursor is not one of ours.", code="invalid_cursor")
-        before = int(cursor) if cursor else len(self.data.trail) + 1
-        found = [entry for entry in reversed(self.data.trail) if entry.position < before and _is_wanted(entry, query)]
+        before = int(cursor) if cursor else self.head().position + 1
+        found = [entry for entry in reversed(self.data.trail) if entry.position < before and query.wants(entry)]
         items = tuple(found[:limit])
         return Page(items=items, next_cursor=str(items[-1].position) if len(found) > limit else None)
 
     def after(self, position: int, query: EventQuery = EVERYTHING, *, limit: int) -> tuple[Entry, ...]:
-        found = [entry for entry in self.data.trail if entry.position > position and _is_wanted(entry, query)]
+        found = [entry for entry in self.data.trail if entry.position > position and query.wants(entry)]
         return tuple(found[:limit])
+
+    def get(self, event_id: UUID) -> Entry:
+        found = [entry for entry in self.data.trail if entry.id == event_id]
+        if not found:
+            raise NotFound(f"There is no event {event_id}.")
+        return found[0]
+
+    def walk(self) -> Generator[Entry]:
+        yield from self.data.trail
 
     def head(self) -> Head:
         return Head(self.data.trail[-1].position, self.data.trail[-1].hash) if self.data.trail else Head(0, GENESIS)
+
+    def oldest(self, before: datetime, *, through: int | None = None, limit: int | None = None) -> OldEntries | None:
+        first = [entry for entry in self.data.trail[:-1] if through is None or entry.position <= through][:limit]
+        old = list(takewhile(lambda entry: entry.occurred_at < before, first))
+        return OldEntries(old[-1].position, Amount(len(old), 100 * len(old))) if old else None
+
+    def remove_through(self, position: int, at: datetime) -> int:
+        gone = [entry for entry in self.data.trail[:-1] if entry.position <= position]
+        if gone:
+            del self.data.trail[: len(gone)], self.data.events[: len(gone)]
+            self.append(
+                EventsPruned(
+                    subject="events",
+                    occurred_at=at,
+                    through_position=gone[-1].position,
+                    through_hash=gone[-1].hash,
+                    count=len(gone),
+                )
+            )
+        return len(gone)
+
+
+@dataclass
+class _FakeAlertRepository:
+    data: FakeDatabase
+
+    def get(self, name: str) -> Alert:
+        return deepcopy(self.data.alerts.get(name) or Alert(name=name))
+
+    def all(self) -> tuple[Alert, ...]:
+        return tuple(deepcopy(self.data.alerts[name]) for name in sorted(self.data.alerts))
+
+    def save(self, alert: Alert) -> None:
+        self.data.events.extend(alert.pull_events())
+        self.data.alerts[alert.name] = deepcopy(alert)
+
+
+@dataclass
+class _FakeOutcomeLog:
+    """Goes through all events, and takes the 95th percentile as it is between two values."""
+
+    data: FakeDatabase
+
+    def since(self, moment: datetime, *, low_coverage: float) -> Outcomes:
+        ended = [(number, event) for number, event in enumerate(self.data.events) if event.occurred_at >= moment]
+        completed = [(number, event) for number, event in ended if isinstance(event, TranscriptionCompleted)]
+        failures = [event.failure.category for _, event in ended if isinstance(event, TranscriptionFailed)]
+        refused = sum(category in {Category.CLIENT, Category.CANCELLED} for category in failures)
+        latencies: dict[bool, list[float]] = {False: [], True: []}
+        fell_back = 0
+        for number, event in completed:
+            past = [each for each in self.data.events[:number] if each.subject == event.subject]
+            asked = [each for each in past if isinstance(each, TranscriptionQueued | TranscriptionRetried)]
+            is_interactive = any(getattr(each, "interactive", False) for each in asked)
+            latencies[is_interactive].append((event.occurred_at - asked[-1].occurred_at).total_seconds())
+            fell_back += any(isinstance(each, EngineFellBack) for each in past)
+        return Outcomes(
+            completed=len(completed),
+            failed=len(failures) - refused,
+            refused=refused,
+            fell_back=fell_back,
+            low_coverage=sum(event.coverage is not None and event.coverage < low_coverage for _, event in completed),
+            latency_seconds=_percentile_95(latencies[False]),
+            interactive_completed=len(latencies[True]),
+            interactive_latency_seconds=_percentile_95(latencies[True]),
+        )
+
+
+def _percentile_95(values: list[float]) -> float | None:
+    if not values:
+        return None
+    ordered = sorted(values)
+    below, part = divmod(0.95 * (len(ordered) - 1), 1)
+    upper = ordered[min(int(below) + 1, len(ordered) - 1)]
+    return ordered[int(below)] + part * (upper - ordered[int(below)])
+
+
+@dataclass
+class _FakeCheckpointRepository:
+    data: FakeDatabase
+
+    def of_ended_before(self, moment: datetime) -> Amount:
+        ids = self._old(moment)
+        return Amount(len(ids), 100 * len(ids))
+
+    def remove_of_ended_before(self, moment: datetime, *, limit: int) -> Amount:
+        ids = self._old(moment)[:limit]
+        for transcription_id in ids:
+            for rows in (self.data.passages, self.data.turns, self.data.speech):
+                rows.pop(transcription_id, None)
+        return Amount(len(ids), 100 * len(ids))
+
+    def _old(self, moment: datetime) -> list[UUID]:
+        rows = (self.data.transcriptions[each] for each in {*self.data.passages, *self.data.turns, *self.data.speech})
+        return sorted(row.id for row in rows if row.status.is_final and row.ended_at and row.ended_at < moment)
 
 
 def _sealed(data: FakeDatabase) -> Iterator[Entry]:
     """The entries of those events that have none yet."""
     previous = data.trail[-1].hash if data.trail else GENESIS
     origin = current_origin()
-    for position, event in enumerate(data.events[len(data.trail) :], len(data.trail) + 1):
+    first = data.trail[-1].position + 1 if data.trail else 1
+    for position, event in enumerate(data.events[len(data.trail) :], first):
         row = event_to_row(event)
         entry = Entry(
             position=position,
@@ -827,19 +1019,6 @@ def _sealed(data: FakeDatabase) -> Iterator[Entry]:
         )
         previous = link_hash(entry)
         yield replace(entry, hash=previous)
-
-
-def _is_wanted(entry: Entry, query: EventQuery) -> bool:
-    is_of_type = any(
-        entry.type.startswith(wanted.removesuffix("*")) if wanted.endswith(".*") else entry.type == wanted
-        for wanted in query.types
-    )
-    return (
-        (is_of_type or not query.types)
-        and query.subject in {None, entry.subject}
-        and query.request_id in {None, entry.request_id}
-        and (query.since or entry.occurred_at) <= entry.occurred_at < (query.until or _NEVER)
-    )
 
 
 @dataclass
@@ -865,6 +1044,15 @@ class _FakeJobQueue:
 
     def defer_erasure(self, erasure: Erasure) -> None:
         self.data.erasures.append(erasure)
+
+    def defer_webhook_turns(self, turns: Sequence[WebhookTurn]) -> None:
+        for turn in turns:
+            waiting = self.data.webhook_turns.get(turn.webhook_id, turn)
+            at = min(waiting.at, turn.at) if waiting.at and turn.at else None
+            self.data.webhook_turns[turn.webhook_id] = replace(turn, at=at)
+
+    def defer_notification(self, notification: Notification) -> None:
+        self.data.notifications.append(notification)
 
     def waiting(self, owner: str) -> Waiting:
         rows = [self.data.transcriptions.get(job) for job in self.data.jobs]

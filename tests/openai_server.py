@@ -52,7 +52,8 @@ class Received:
     fields: dict[str, list[str]]
     file_name: str
     file: bytes
-    authorization: str | None
+    headers: dict[str, str]
+    """By lower-case names."""
 
     @property
     def pcm(self) -> bytes:
@@ -243,7 +244,8 @@ def _read(handler: BaseHTTPRequestHandler) -> Received:
         raise ConnectionAbortedError("the client left before it had sent everything")
     parse_form(headers, io.BytesIO(body), on_field, on_file)
     ((file_name, file),) = files
-    return Received(handler.path, fields, file_name, file, handler.headers.get("Authorization"))
+    headers = {name.lower(): value for name, value in handler.headers.items()}
+    return Received(handler.path, fields, file_name, file, headers)
 
 
 # ── What the API says ────────────────────────────────────────────────────────────────────────────────────
@@ -285,7 +287,7 @@ def _objections(received: Received, seconds: float | None) -> Iterator[Answer]:
 def _objections_to_the_call(received: Received, model: str) -> Iterator[Answer]:
     if received.path not in {TRANSCRIPTIONS, TRANSLATIONS}:
         yield refusal(404, f"Invalid URL (POST {received.path})")
-    if received.authorization != f"Bearer {API_KEY}":
+    if received.headers.get("authorization") != f"Bearer {API_KEY}":
         yield wrong_key()
     if model not in RESPONSE_FORMATS:
         gone = f"The model `{model}` does not exist or you do not have access to it."
@@ -313,7 +315,16 @@ def _transcription(received: Received, seconds: float) -> dict[str, Any]:
 
 
 def _plain(received: Received, seconds: float) -> dict[str, Any]:
-    answer: dict[str, Any] = {"text": " ".join(SAID), "usage": {"type": "tokens", "total_tokens": 60}}
+    answer: dict[str, Any] = {
+        "text": " ".join(SAID),
+        "usage": {
+            "type": "tokens",
+            "input_tokens": 14,
+            "input_token_details": {"text_tokens": 4, "audio_tokens": 10},
+            "output_tokens": 46,
+            "total_tokens": 60,
+        },
+    }
     if received.field("model") == "gpt-transcribe":
         answer["languages"] = [{"code": code} for code in received.fields.get("languages[]", ["en"])]
     elif "logprobs" in received.fields.get("include[]", []):

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, Row, text
 
+from hansard.application.origin import acting
+from hansard.application.ports.notifications import Notification
 from hansard.application.ports.work import Chore, Erasure
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.errors import HansardError
@@ -18,6 +20,7 @@ from hansard.domain.transcription import Parameters, Transcription
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
 from hansard.queue.tasks import Duties
+from hansard.queue.tasks import Work as JobAtWork
 from hansard.queue.worker import run_worker
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -35,9 +38,11 @@ class Work:
     given_up: list[tuple[UUID, str, HansardError | None]] = field(default_factory=list)
     interrupted: list[tuple[UUID, Interruption]] = field(default_factory=list)
     erased: list[Erasure] = field(default_factory=list)
-    contexts: list[tuple[UUID, str | None]] = field(default_factory=list)
+    contexts: list[JobAtWork] = field(default_factory=list)
     chores: list[Chore] = field(default_factory=list)
+    notify: Callable[[Notification], object] = lambda _: None
     models: tuple[str, ...] = ()
+    deliver: Callable[[UUID, Callable[[], bool]], object] = lambda _webhook_id, _is_stopped: None
     on_job: Callable[[UUID], None] = lambda _: None
     on_erasure: Callable[[Erasure], None] = lambda _: None
     on_giving_up: Callable[[UUID], None] = lambda _: None
@@ -53,9 +58,11 @@ class Work:
                 interrupt=lambda transcription_id, reason: self.interrupted.append((transcription_id, reason)),
                 give_up=self._give_up,
                 erase=self._erase,
+                deliver=self.deliver,
+                notify=self.notify,
                 chores=self.chores,
                 models=lambda: self.models,
-                on_job=self._context,
+                on_work=self._context,
             ),
             name="worker",
             until=lambda: enough() or time.monotonic() > deadline,
@@ -78,9 +85,10 @@ class Work:
         self.erased.append(erasure)
 
     @contextmanager
-    def _context(self, transcription_id: UUID, request_id: str | None) -> Iterator[None]:
-        self.contexts.append((transcription_id, request_id))
-        yield
+    def _context(self, job: JobAtWork) -> Iterator[None]:
+        self.contexts.append(job)
+        with acting(**job.carried):
+            yield
 
 
 def unit_of_work(engine: Engine) -> SqlUnitOfWork:

@@ -25,13 +25,23 @@ def redirect(to: str, status: str = "302 Found") -> Say:
     return answer(status=status, Location=to)
 
 
+@dataclass(frozen=True)
+class Posted:
+    """A request with a body. Names of headers are lower case."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
 @dataclass
 class WebServer:
-    """`pages` by path. `requests` are the heads of those that came, in order."""
+    """`pages` by path. `requests` are the heads of those that came, in order; `posted` those with a body."""
 
     pages: dict[str, Say] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     requests: list[str] = field(default_factory=list)
+    posted: list[Posted] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -64,6 +74,15 @@ class WebServer:
                 return
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
+    def _receive(self, stream: socket.socket, path: str, head: str, body: bytes) -> None:
+        lines = (line.partition(": ") for line in head.split("\r\n")[1:])
+        headers = {name.lower(): value for name, _, value in lines}
+        length = int(headers.get("content-length", 0))
+        while len(body) < length:
+            body += stream.recv(65_536)
+        if body:
+            self.posted.append(Posted(path, headers, body))
+
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             stream = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
@@ -73,8 +92,10 @@ class WebServer:
                 if not block:
                     return
                 head += block
-            self.requests.append(head.decode())
+            head, _, body = head.partition(b"\r\n\r\n")
+            self.requests.append(head.decode() + "\r\n\r\n")
             path = head.split(b" ")[1].decode()
+            self._receive(stream, path, head.decode(), body)
             say = self.pages.get(path) or answer(status="404 Not Found")
             say(stream, path)
             if self.tls:

@@ -1,10 +1,12 @@
 """The use cases put together from fakes: everything a test of one of them needs, with nothing real behind it."""
 
 import io
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from itertools import count
 from threading import Thread
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from hansard.application.backlog import QueuePolicy
 from hansard.application.cancel import Cancel
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.delete import DeleteAudio, DeleteTranscription
+from hansard.application.deliver import Deliver, Sent
 from hansard.application.diarize import Diarize
 from hansard.application.edit import EditTranscript
 from hansard.application.engine_chain import EngineChain
@@ -27,15 +30,18 @@ from hansard.application.reconcile import Reconcile
 from hansard.application.retry import Retry
 from hansard.application.retry_policy import RetryPolicy
 from hansard.application.room import DiskRoom
+from hansard.application.run import Runs
 from hansard.application.settle import Settle
 from hansard.application.submit import Submit
 from hansard.application.submit_upload import SubmitUpload
 from hansard.application.transcribe import Steps, Transcribe
 from hansard.application.upload import Upload
+from hansard.application.webhooks import Webhooks
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile
 from hansard.domain.circuit import CircuitPolicy
 from hansard.domain.transcription import Attempt, Parameters, Transcription
 from hansard.pipelines.in_process import InProcessRunner
+from tests.fake_webhooks import FakeWebhookSender
 from tests.fakes import (
     FakeAudioDecoder,
     FakeAudioStore,
@@ -79,6 +85,11 @@ class Workshop:
     observed: list[tuple[Attempt, float | None]] = field(default_factory=list)
     remote: FakeRemoteFiles | None = field(default_factory=FakeRemoteFiles)
     """None: nothing is fetched by its URL."""
+    webhook_sender: FakeWebhookSender = field(default_factory=FakeWebhookSender)
+    secrets: Iterator[int] = field(default_factory=lambda: count(1))
+    """What the next secret of a webhook is made of."""
+    sent: list[Sent] = field(default_factory=list)
+    """To webhooks, as they were told of when they had ended."""
     partial_uploads: FakePartialUploads = field(default_factory=FakePartialUploads)
     max_upload_bytes: int = 10_000_000
     free_disk_bytes: int = 10**12
@@ -124,6 +135,29 @@ class Workshop:
             upload=self.upload,
             submit_upload=self.submit_upload,
             clock=self.clock,
+        )
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(
+            unit_of_work=self.database.unit_of_work,
+            sender=self.webhook_sender,
+            make_secret=lambda: f"whsec_{b64encode(bytes([next(self.secrets)]) * 32).decode()}",
+            source="hansard",
+            clock=self.clock,
+        )
+
+    @property
+    def deliver(self) -> Deliver:
+        return Deliver(
+            unit_of_work=self.database.unit_of_work,
+            sender=self.webhook_sender,
+            source="hansard",
+            dead_after_seconds=3 * 86_400,
+            jitter=lambda: 0.0,
+            clock=self.clock,
+            observe=self.sent.append,
+            at_once=1,  # of two units of work at once, the fake forgets one
         )
 
     @property
@@ -207,7 +241,10 @@ class Workshop:
 
     @property
     def steps(self) -> Steps:
-        unit_of_work = self.database.unit_of_work
+        """As another process has them than the one that began the run."""
+        return self._steps(Runs(self.database.unit_of_work, self.clock))
+
+    def _steps(self, runs: Runs) -> Steps:
         prepare_audio = PrepareAudio(
             store=self.store,
             decoder=self.decoder,
@@ -216,11 +253,9 @@ class Workshop:
             max_audio_seconds=60,
         )
         return Steps(
-            prepare=Prepare(
-                unit_of_work=unit_of_work, prepare_audio=prepare_audio, prepared=self.prepared, clock=self.clock
-            ),
+            prepare=Prepare(runs=runs, prepare_audio=prepare_audio, prepared=self.prepared),
             recognise=Recognise(
-                unit_of_work=unit_of_work,
+                runs=runs,
                 prepare_audio=prepare_audio,
                 prepared=self.prepared,
                 chain=EngineChain(self.engines, self.chain or tuple(self.engines)),
@@ -231,25 +266,23 @@ class Workshop:
                 clock=self.clock,
                 sleep=self.clock.sleep,
             ),
-            diarize=Diarize(
-                unit_of_work=unit_of_work,
-                prepare_audio=prepare_audio,
-                prepared=self.prepared,
-                diarizer=self.diarizer,
-                clock=self.clock,
-            ),
-            settle=Settle(unit_of_work=unit_of_work, engines=self.engines, gap_seconds=GAP_SECONDS, clock=self.clock),
+            diarize=Diarize(runs=runs, prepare_audio=prepare_audio, prepared=self.prepared, diarizer=self.diarizer),
+            settle=Settle(runs=runs, engines=self.engines, gap_seconds=GAP_SECONDS, clock=self.clock),
         )
 
     @property
     def transcribe(self) -> Transcribe:
+        """A worker that has just begun."""
+        runs = Runs(self.database.unit_of_work, self.clock)
+        steps = self._steps(runs)
         return Transcribe(
             unit_of_work=self.database.unit_of_work,
-            runner=self.make_runner(self.steps),
-            quick_runner=InProcessRunner(self.steps),
+            runner=self.make_runner(steps),
+            quick_runner=InProcessRunner(steps),
             prepared=self.prepared,
             max_crashes=3,
             clock=self.clock,
+            runs=runs,
         )
 
     def forget_runs(self, transcription_id: UUID) -> int:

@@ -4,16 +4,21 @@ Only `bootstrap.py` and the entry points read settings; everything else is given
 `load`, which tells what is wrong with a setting in words for the person who set it.
 """
 
+import json
 import os
+import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, cast
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hansard.application.announce import Occasion
+from hansard.domain.alert import RuleName, Severity
 from hansard.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,18 +26,25 @@ if TYPE_CHECKING:
 
 ENV_FILE = ".env"
 PREFIX = "HANSARD_"
+_PASSWORD_IN_URL = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
 
 SECTIONS = {
     "environment": "The service",
     "max_upload_bytes": "Input",
+    "webhooks_allowed": "Webhooks",
     "data_dir": "Data",
     "log_level": "Logging",
+    "traces_endpoint": "Traces",
     "pipeline_runner": "Pipelines",
     "engine_chain": "Engines",
     "diarizer": "Who speaks",
     "retry_max_attempts": "Retries",
     "live_sessions": "Live",
     "canary_seconds": "Health",
+    "alerts": "Alerts",
+    "notify_urls": "Notifications",
+    "analytics_database_url": "Analytics",
+    "events_keep_days": "Retention",
 }
 """The setting that each section of the documentation begins with, and the section's name."""
 
@@ -66,6 +78,34 @@ class DiarizerName(StrEnum):
     PYANNOTE = "pyannote"
 
 
+class PriceOf(BaseModel):
+    """What an engine or a model is paid for, in the currency of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_audio_minute: float | None = Field(default=None, ge=0)
+    per_million_input_tokens: float | None = Field(default=None, ge=0)
+    per_million_output_tokens: float | None = Field(default=None, ge=0)
+    per_processing_hour: float | None = Field(default=None, ge=0)
+
+
+class AlertTuning(BaseModel):
+    """What of an alert rule is other than by default. `false` stands for one that is not enabled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    threshold: float | None = None
+    severity: Severity | None = None
+    fire_after_seconds: float | None = Field(default=None, ge=0)
+    resolve_after_seconds: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switched_off(cls, value: object) -> object:
+        return {"enabled": False} if value is False else value
+
+
 def _default_workers() -> int:
     return min(4, os.cpu_count() or 1)
 
@@ -91,6 +131,13 @@ class Settings(BaseSettings):
         default_factory=_default_workers,
         ge=1,
         description="Worker processes; each runs one transcription at a time. Default: one per core, at most 4.",
+    )
+    worker_metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port at which a machine's workers tell `/metrics`, together, at `HANSARD_HOST`: for machines "
+        "without an API, which tells its own machine's. Default: none.",
     )
     max_queued_jobs: int = Field(
         default=10_000, ge=1, description="Transcriptions that may wait; more are refused with 503 until there is room."
@@ -150,6 +197,21 @@ class Settings(BaseSettings):
         default=3600, gt=0, description="How long fetching a file may take in all. Its client waits so long."
     )
 
+    webhooks_allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names, addresses and networks that are not public and to which webhooks may be sent all the "
+        "same, with commas between: `intranet.local, 10.1.0.0/16`.",
+    )
+    webhooks_timeout_seconds: float = Field(
+        default=15, gt=0, description="How long an endpoint may take to answer, in all."
+    )
+    webhooks_dead_after_seconds: float = Field(
+        default=3 * 86_400,
+        gt=0,
+        description="A webhook to which everything has failed for so long is disabled. The default is as long as the "
+        "attempts of one delivery take.",
+    )
+
     data_dir: Path = Field(
         default=Path("data"), description="Everything the service writes: PostgreSQL, recordings, ZenML, models, logs."
     )
@@ -171,6 +233,43 @@ class Settings(BaseSettings):
     )
     log_format: LogFormat = Field(
         default=LogFormat.PRETTY, validation_alias="LOG_FORMAT", description="`pretty` for people, `json` for machines."
+    )
+    log_directory: Path | None = Field(
+        default=None,
+        description="Where each process also writes its log, as JSON lines for `hansard logs`. Default: `logs` in the "
+        "data directory.",
+    )
+    log_file_bytes: int = Field(
+        default=10_000_000,
+        ge=0,
+        description="A file that has grown to this, or is of yesterday, is compressed and put aside; `0`: no files.",
+    )
+    log_files_kept: int = Field(default=5, ge=0, description="Of each process's files put aside, so many are kept.")
+    log_file_days: float = Field(default=14, gt=0, description="None is kept longer.")
+    log_probe_every: int = Field(
+        default=0,
+        ge=0,
+        description="Of health checks and reads of the metrics that went well, one in so many is logged at `INFO`, the "
+        "others at `DEBUG`; `0`: all of them at `DEBUG`. Those that went wrong always are at `INFO`.",
+    )
+
+    traces_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern="^https?://",
+        description="The collector that traces are sent to, by OTLP over HTTP, as `http://localhost:4318`. Default: "
+        "no traces.",
+    )
+    traces_headers: SecretStr | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        description="What the collector wants to know us by, as `name=value,name=value`.",
+    )
+    traces_ratio: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="The part of the traces that is recorded. One that a client began is where the client records it.",
     )
 
     pipeline_runner: Runner = Field(
@@ -307,10 +406,92 @@ class Settings(BaseSettings):
         "PostgreSQL is in danger. The default is a large Whisper model and a day's recordings.",
     )
 
-    @field_validator("engine_chain", "url_input_allowed", mode="before")
+    alerts: Annotated[dict[RuleName, AlertTuning], NoDecode] = Field(
+        default_factory=dict,
+        description="What is other than in [alerts.md](alerts.md), as JSON: "
+        '`{"backlog": {"threshold": 7200, "severity": "critical", "fire_after_seconds": 600, '
+        '"resolve_after_seconds": 600}, "fallbacks": false}`. `false` switches a rule off.',
+    )
+    alert_seconds: float = Field(default=30, ge=5, description="How often the rules are judged, by one process of all.")
+    alert_window_seconds: float = Field(
+        default=900, gt=0, description="Rates and latencies are of the transcriptions that ended in so long."
+    )
+    alert_least_jobs: int = Field(
+        default=10, ge=1, description="With fewer of them, rates and latencies say nothing, and alert nobody."
+    )
+    alert_low_coverage: float = Field(
+        default=0.9, ge=0, le=1, description="A transcript with less of the speech than this part has a low coverage."
+    )
+
+    notify_urls: SecretStr | None = Field(
+        default=None,
+        description="Who is told, as [apprise](https://github.com/caronc/apprise/wiki) URLs with commas or spaces "
+        "between: `mailto://…`, `slack://…`, `msteams://…`, `tgram://…`. `hansard notify test` tries them.",
+    )
+    notify_on: Annotated[tuple[Occasion, ...], NoDecode] = Field(
+        default=(Occasion.ALERTS,),
+        description="What they are told of, with commas between: `alerts`, `failed`, `completed`.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="Where people reach this service, for links in what they are sent: `https://hansard.example.org`.",
+    )
+
+    analytics_database_url: str | None = Field(
+        default=None,
+        description="The PostgreSQL database of the analytics, which must not be the service's own. Default: the one "
+        "beside it, with `_analytics` after its name; it is made where that is allowed.",
+    )
+    timing: bool = Field(
+        default=True,
+        description="`0`: functions are not timed for `GET /analytics/functions`. Timing costs a microsecond a call.",
+    )
+    performance_raw_hours: float = Field(
+        default=24,
+        gt=0,
+        description="What functions and processes took is kept in detail for so long, then by the hour.",
+    )
+    prices: dict[str, PriceOf] = Field(
+        default_factory=dict,
+        description="What engines are paid for, as JSON, by engine or `engine:model`: "
+        '`{"openai:gpt-4o-transcribe": {"per_million_input_tokens": 2.5, "per_million_output_tokens": 10}, '
+        '"whisper": {"per_processing_hour": 0.2}}`; there is `per_audio_minute`, too. Where nothing is said of them '
+        "and the currency is USD, OpenAI's models have its prices of October 2025.",
+    )
+    currency: str = Field(
+        default="USD", pattern="^[A-Z]{3}$", description="The currency of the prices, by its ISO 4217 code."
+    )
+    events_keep_days: float = Field(
+        default=0, ge=0, description="How long the audit trail reaches back; 0: to the beginning."
+    )
+    webhook_deliveries_keep_days: float = Field(
+        default=30, ge=0, description="How long webhook deliveries that are over are kept; 0: for ever."
+    )
+    checkpoints_keep_days: float = Field(
+        default=90,
+        ge=0,
+        description="How long is kept what was found out on the way to a transcript, once it is completed, failed or "
+        "cancelled: the words so far of one that failed, too; 0: for ever.",
+    )
+    performance_keep_days: float = Field(
+        default=90, ge=0, description="How long it is kept what functions and processes took; 0: for ever."
+    )
+    pipeline_runs_keep_days: float = Field(default=90, ge=0, description="How long ZenML's runs are kept; 0: for ever.")
+    prune_seconds: float = Field(default=3600, ge=60, description="How often what was kept for long enough is removed.")
+
+    @field_validator("engine_chain", "url_input_allowed", "webhooks_allowed", "notify_on", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("alerts", mode="before")
+    @classmethod
+    def _from_json(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except json.JSONDecodeError as error:
+            raise ValueError(f"It is not JSON: {error}") from error
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -359,6 +540,18 @@ def variable(name: str) -> str:
 def is_secret(name: str) -> bool:
     """Whether the value of the setting called `name` must not be shown."""
     return "SecretStr" in str(Settings.model_fields[name].annotation)
+
+
+def secrets(settings: Settings) -> Iterator[str]:
+    """The values that must not be shown: keys, and the passwords in URLs and headers."""
+    for name in Settings.model_fields:
+        value = cast("object", getattr(settings, name))
+        for each in cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,):
+            if isinstance(each, SecretStr):
+                secret = each.get_secret_value().strip()
+                yield from (secret, *(part.partition("=")[2] for part in secret.split(",")))
+            elif isinstance(each, str):
+                yield from _PASSWORD_IN_URL.findall(each)
 
 
 class Origin(StrEnum):

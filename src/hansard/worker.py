@@ -3,19 +3,23 @@
 import gc
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from uuid import UUID
 
 from loguru import logger
 
 from hansard import bootstrap
+from hansard.application.origin import acting, new_trace_id
+from hansard.application.ports.tracing import Fact, SpanKind
 from hansard.bootstrap import Container
 from hansard.domain.errors import Category
 from hansard.domain.transcription import Transcription
-from hansard.observability import logging, shared_metrics
+from hansard.observability import logging, shared_metrics, tracing
+from hansard.observability.metrics_server import MetricsServer
 from hansard.pipelines.resilient import TrackedWherePossible
-from hansard.queue.tasks import Duties
+from hansard.queue.tasks import Duties, PutBack, Work
 from hansard.queue.worker import run_worker
 from hansard.settings import Settings
 
@@ -25,6 +29,10 @@ def main(settings: Settings, *, name: str) -> None:
     shared_metrics.share(bootstrap.metrics_directory(settings))
     container = bootstrap.build(settings, process=name)
     warm_up(container)
+    container.process_gauges.start()
+    container.performance_recorder.start()
+    if settings.worker_metrics_port is not None:
+        MetricsServer(container.metrics.render, host=settings.host, port=settings.worker_metrics_port).start()
     logger.info("The worker is ready.")
     ended = run_worker(
         bootstrap.database_url(settings),
@@ -33,14 +41,18 @@ def main(settings: Settings, *, name: str) -> None:
             interrupt=container.transcribe.interrupt,
             give_up=container.transcribe.give_up,
             erase=container.erase,
+            notify=container.notifier.send,
+            deliver=container.deliver,
             chores=container.chores,
             models=container.models_in_memory,
-            on_job=on_job,
+            on_work=partial(on_work, name),
         ),
         name=name,
         revive=partial(bootstrap.revive_database, settings),
     )
+    container.performance_recorder.stop()
     container.close()
+    tracing.stop()
     logger.info("The worker has stopped.")
     if not ended:
         os._exit(0)
@@ -72,7 +84,10 @@ def _freeze() -> None:
 def transcribe(container: Container, transcription_id: UUID) -> Transcription:
     """Do one job and say how it ended."""
     logger.info("Taken from the queue.")
-    transcription = container.transcribe(transcription_id)
+    try:
+        transcription = container.transcribe(transcription_id)
+    finally:
+        tracing.end_open_attempt()
     outcome = logger.bind(status=transcription.status.value, run=transcription.run)
     if transcription.failure is not None:
         failure = transcription.failure
@@ -89,6 +104,23 @@ def transcribe(container: Container, transcription_id: UUID) -> Transcription:
     return transcription
 
 
-def on_job(transcription_id: UUID, request_id: str | None) -> AbstractContextManager[None]:
-    """The ids that stand on every line logged for a job."""
-    return logging.context(transcription_id=str(transcription_id), request_id=request_id)
+@contextmanager
+def on_work(worker: str, job: Work) -> Generator[None]:
+    """What stands on every line logged for a job and on every event that it leads to; and its span."""
+    facts: dict[str, Fact | None] = {
+        "messaging.system": "procrastinate",
+        "messaging.operation.type": "process",
+        "messaging.operation.name": job.name,
+        "hansard.request_id": job.carried.get("request_id"),
+        **{f"hansard.{name}": value for name, value in job.about.items()},
+    }
+    trace = {"trace_id": new_trace_id(), **job.carried}
+    with (
+        acting(actor=worker, **trace),
+        logging.context(**job.about),
+        # A webhook's turn is in the course of nothing: each delivery belongs to the trace of its own event.
+        tracing.span(f"process {job.name}", kind=SpanKind.CONSUMER, expected=(PutBack,), facts=facts)
+        if job.carried
+        else nullcontext(),
+    ):
+        yield

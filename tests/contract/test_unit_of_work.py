@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from hansard.application.ports.records import IdempotencyKey, UnitOfWork
+from hansard.application.ports.records import IdempotencyKey, TranscriptionFilter, UnitOfWork
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.coverage import Coverage
@@ -385,14 +385,33 @@ def test_transcriptions_are_found_by_status_and_by_audio_file_page_by_page(datab
     kept(database, talk, *wanted, cancelled)
     kept(database, other, a_transcription(other, minute=8))
     with database.unit_of_work() as uow:
-        first = uow.transcriptions.page(limit=2, status=Status.QUEUED, audio_id=talk.id)
-        second = uow.transcriptions.page(limit=2, cursor=first.next_cursor, status=Status.QUEUED, audio_id=talk.id)
-        of_the_talk = uow.transcriptions.page(limit=9, audio_id=talk.id)
-        all_cancelled = uow.transcriptions.page(limit=9, status=Status.CANCELLED)
+        queued = TranscriptionFilter(status=Status.QUEUED, audio_id=talk.id)
+        first = uow.transcriptions.page(queued, limit=2)
+        second = uow.transcriptions.page(queued, limit=2, cursor=first.next_cursor)
+        of_the_talk = uow.transcriptions.page(TranscriptionFilter(audio_id=talk.id), limit=9)
+        all_cancelled = uow.transcriptions.page(TranscriptionFilter(status=Status.CANCELLED), limit=9)
     assert [found.id for found in (*first.items, *second.items)] == [made.id for made in wanted[::-1]]
     assert second.next_cursor is None
     assert len(of_the_talk.items) == 4
     assert [found.id for found in all_cancelled.items] == [cancelled.id]
+
+
+def test_transcriptions_are_found_by_engine_language_time_and_labels(database: Database) -> None:
+    audio = an_audio_file()
+    labelled = replace(ASKED, metadata={"room": "7", "court": "north"})
+    early, late = a_transcription(audio, minute=1), a_transcription(audio, minute=2, parameters=labelled)
+    late.start(NOON)
+    late.complete(a_result(audio_seconds=60, processing_seconds=6), NOON)
+    kept(database, audio, early, late)
+
+    def found(**wanted: object) -> list[UUID]:
+        with database.unit_of_work() as uow:
+            return [row.id for row in uow.transcriptions.page(TranscriptionFilter(**wanted), limit=9).items]
+
+    assert found(engine="fake") == found(language="en") == found(metadata={"room": "7"}) == [late.id]
+    assert found(engine="other") == found(language="de") == found(metadata={"room": "8"}) == []
+    assert found(since=late.created_at) == [late.id]
+    assert found(until=late.created_at) == [early.id]
 
 
 def test_a_transcription_goes_with_its_words_and_leaves_a_receipt(database: Database) -> None:

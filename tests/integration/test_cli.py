@@ -167,6 +167,25 @@ def test_a_database_of_ones_own_is_not_stopped(hansard: Hansard) -> None:
     assert "yours to stop" in ended.stdout
 
 
+def test_facts_are_made_anew_from_the_events(hansard: Hansard) -> None:
+    hansard("engines", "disable", "whisper")
+    behind = hansard("analytics", "status")
+    rebuilt = hansard("analytics", "rebuild")
+    after = hansard("analytics", "status")
+
+    assert (behind.returncode, rebuilt.returncode, after.returncode) == (1, 0, 0), rebuilt.stderr
+    assert "still to come" in behind.stdout
+    assert "up to event 1" in after.stdout
+
+
+def test_an_analytics_database_that_is_away_is_told_with_its_reason(hansard: Hansard) -> None:
+    ended = hansard("analytics", "status", HANSARD_ANALYTICS_DATABASE_URL="postgresql://127.0.0.1:9/nowhere")
+
+    assert ended.returncode == 1
+    assert "127.0.0.1" in ended.stderr
+    assert "CREATE DATABASE" in ended.stderr
+
+
 def test_the_doctor_finds_a_fresh_directory_in_order(hansard: Hansard) -> None:
     ended = hansard("doctor", HANSARD_PORT=str(_free_port()))
 

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, text
 
+from hansard.analytics.database import AnalyticsDatabase
 from hansard.domain.errors import ConfigurationError, StorageError
 from hansard.persistence import database
 from hansard.persistence.unit_of_work import SqlUnitOfWork
@@ -47,6 +48,19 @@ def test_the_older_spelling_of_the_url_will_do(postgres: str) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SHOW application_name")).scalar_one() == "spelling"
     engine.dispose()
+
+
+def test_the_sizes_of_the_database_and_of_its_analytics_are_told(
+    engine: Engine, postgres: str, analytics_database: AnalyticsDatabase
+) -> None:
+    both = database.sizes_bytes(engine)
+    other = database.connect(postgres.replace(f"/{engine.url.database}?", "/postgres?"))
+    alone = database.sizes_bytes(other)
+    other.dispose()
+
+    assert set(alone) == {"operational"}
+    assert set(both) == {"operational", "analytics"}
+    assert min(both.values()) > 1_000_000
 
 
 def test_a_connection_that_was_cut_while_it_was_idle_is_replaced_unnoticed(engine: Engine) -> None:

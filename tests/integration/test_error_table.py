@@ -8,8 +8,10 @@ import pytest
 from tests.error_table import QUICK_SECTIONS, Row, rows, walk
 from tests.openai_server import OpenAiServer
 from tests.provoked import (  # noqa: F401 - imported to be registered
+    analytics_failures,
     database_failures,
     local_failures,
+    notification_failures,
     openai_api_failures,
     openai_failures,
     service_failures,

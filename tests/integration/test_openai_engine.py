@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from hansard.application.engine_chain import EngineChain
-from hansard.application.ports.engines import EngineCall, EngineState, Recognition
+from hansard.application.origin import acting, trace_given
+from hansard.application.ports.engines import EngineCall, EngineState, Recognition, TokenUsage
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     Category,
@@ -30,6 +31,7 @@ from hansard.domain.errors import (
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import DecodingScores, Segment, Word
 from hansard.domain.transcription import Status, Task
+from hansard.engines import openai_answers
 from hansard.engines.openai import OpenAiEngine
 from tests.openai_server import (
     API_KEY,
@@ -114,6 +116,26 @@ def test_gpt_4o_gives_one_segment_and_how_sure_it_is(server: OpenAiServer, model
     assert (segment.start_seconds, segment.end_seconds) == (0.0, 4.0)
     assert (segment.text, segment.language) == ("Order, order! The House will rise.", "en")
     assert segment.confidence == pytest.approx(CONFIDENCE)
+
+
+def test_what_an_answer_cost_in_tokens_is_passed_on(server: OpenAiServer) -> None:
+    call = EngineCall()
+    list(server.engine(model="gpt-4o-transcribe").recognise(noise(1), Recognition(), call))
+    assert call.usage == [TokenUsage(input_tokens=14, output_tokens=46)]
+
+
+def test_an_answer_that_is_paid_by_the_minute_has_no_tokens(server: OpenAiServer) -> None:
+    call = EngineCall()
+    list(server.engine(model="whisper-1").recognise(noise(1), Recognition(), call))
+    assert call.usage == []
+
+
+@pytest.mark.parametrize(
+    "usage", ["some", [], {"type": "tokens", "input_tokens": "many"}, {"input_tokens": -1, "output_tokens": 1}]
+)
+def test_a_bill_that_makes_no_sense_is_no_reason_to_lose_the_text(usage: object) -> None:
+    answer = openai_answers.Answer.model_validate({"text": "Order.", "usage": usage})
+    assert (answer.text, answer.tokens()) == ("Order.", ())
 
 
 def test_gpt_transcribe_gives_one_segment_and_the_language_it_heard(server: OpenAiServer) -> None:
@@ -536,6 +558,26 @@ def test_a_lost_connection_is_worth_another_try(server: OpenAiServer, accident: 
     error = error_after(server, accident)
     assert isinstance(error, EngineFailed)
     assert (error.failure.code, error.failure.retryable) == ("connection_failed", True)
+
+
+def test_a_call_names_the_request_and_the_trace_it_is_made_for(server: OpenAiServer) -> None:
+    traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+    with acting(request_id="r-1", **trace_given([traceparent], ["vendor=1"])):
+        recognise(server)
+        recognise(server)
+
+    first, second = (received.headers for received in server.received)
+    assert (first["x-request-id"], first["traceparent"], first["tracestate"]) == ("r-1", traceparent, "vendor=1")
+    assert first["x-client-request-id"].startswith("r-1-")
+    assert first["x-client-request-id"] != second["x-client-request-id"]
+
+
+def test_a_call_for_nobody_still_has_an_id_of_its_own(server: OpenAiServer) -> None:
+    recognise(server)
+
+    headers = server.received[0].headers
+    assert headers["x-client-request-id"]
+    assert "traceparent" not in headers
 
 
 @pytest.mark.parametrize(

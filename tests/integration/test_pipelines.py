@@ -6,6 +6,7 @@ import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -240,6 +241,38 @@ def test_other_runs_are_not_forgotten(zenml: ZenmlStore) -> None:
 def test_what_never_ran_has_nothing_to_forget(zenml: ZenmlStore) -> None:
     desk = Desk(zenml)
     assert desk.runner.forget(desk.shop.submitted(speech(seconds=1)).id) == 0
+
+
+def test_old_runs_are_found_and_removed_one_by_one(zenml: ZenmlStore) -> None:
+    desk = Desk(zenml)
+    first, second = desk.transcribed(), desk.transcribed()
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+
+    (oldest,) = (trace for trace in desk.runner.traces_before(soon) if trace.transcription_id == first)
+    assert oldest.run_id == desk.shop.transcription(first).pipeline_run_id
+    assert len(desk.runner.traces_before(soon, limit=1)) == 1
+    desk.runner.remove([oldest])
+
+    assert not mentions(zenml, first)
+    assert second in {trace.transcription_id for trace in desk.runner.traces_before(soon)}
+    assert latest_run(zenml).measurements["words"] == 2
+
+
+def test_a_removed_run_leaves_the_store_as_large_as_before(zenml: ZenmlStore) -> None:
+    desk = Desk(zenml)
+    desk.transcribed()
+    before = row_counts(zenml)
+    new = desk.transcribed()
+    traces = desk.runner.traces_before(datetime.now(UTC) + timedelta(minutes=1))
+    desk.runner.remove([trace for trace in traces if trace.transcription_id == new])
+    assert row_counts(zenml) == before
+
+
+def test_runs_begun_since_are_not_old(zenml: ZenmlStore) -> None:
+    desk = Desk(zenml)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    desk.transcribed()
+    assert desk.runner.traces_before(an_hour_ago) == ()
 
 
 def test_a_run_that_was_killed_while_zenml_made_it_is_forgotten(

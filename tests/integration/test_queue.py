@@ -47,7 +47,9 @@ def test_a_job_is_done_once_with_its_ids_at_hand_and_leaves_nothing_behind(engin
     transcription_id = submitted(engine)
     work.until(lambda: jobs(engine) == [])
     assert work.done == [transcription_id]
-    assert work.contexts == [(transcription_id, "req-1")]
+    (job,) = work.contexts
+    assert (job.name, job.about) == ("transcribe", {"transcription_id": str(transcription_id)})
+    assert job.carried == {"request_id": "req-1"}
 
 
 def test_a_job_of_higher_priority_goes_first(engine: Engine, work: Work) -> None:

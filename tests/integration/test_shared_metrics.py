@@ -20,10 +20,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from hansard.domain.events import AudioFileUploaded
 from hansard.observability import shared_metrics
-from hansard.observability.metrics import Counters
+from hansard.observability.event_counters import Counters
+from hansard.observability.process_gauges import Holdings, ProcessGauges
+from prometheus_client import CollectorRegistry
 
 shared_metrics.share(Path(sys.argv[1]))
-counters = Counters(["openai"])
+counters = Counters(CollectorRegistry(), {"openai": ["whisper-1"]})
+ProcessGauges(CollectorRegistry(), sys.argv[2], lambda: Holdings(models={"whisper": 1}, live_sessions=2)).look()
 for line in sys.stdin:
     for _ in range(int(line)):
         counters.count(
@@ -39,11 +42,12 @@ for line in sys.stdin:
 @dataclass
 class CountingProcess:
     directory: Path
+    name: str = "worker"
     process: "subprocess.Popen[str]" = field(init=False)
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COUNTING, str(self.directory)],
+            [sys.executable, "-c", COUNTING, str(self.directory), self.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -61,7 +65,7 @@ class CountingProcess:
         self.process.communicate()
 
 
-Start = Callable[[], CountingProcess]
+Start = Callable[..., CountingProcess]
 
 
 @pytest.fixture
@@ -73,8 +77,8 @@ def directory(tmp_path: Path) -> Path:
 def start(directory: Path) -> Iterator[Start]:
     started: list[CountingProcess] = []
 
-    def start() -> CountingProcess:
-        started.append(CountingProcess(directory))
+    def start(name: str = "worker") -> CountingProcess:
+        started.append(CountingProcess(directory, name))
         return started[-1]
 
     yield start
@@ -84,9 +88,13 @@ def start(directory: Path) -> Iterator[Start]:
 
 
 def uploads(directory: Path) -> float | None:
+    return value(directory, "hansard_audio_uploads_total")
+
+
+def value(directory: Path, metric: str, **labels: str) -> float | None:
     registry = CollectorRegistry()
     registry.register(AllProcesses(directory))
-    return registry.get_sample_value("hansard_audio_uploads_total")
+    return registry.get_sample_value(metric, labels)
 
 
 def test_processes_count_together(directory: Path, start: Start) -> None:
@@ -159,8 +167,76 @@ def test_a_process_begins_anew_where_the_files_are_spoilt(directory: Path, start
 def test_there_is_room_for_the_counts_before_they_are_made(directory: Path, start: Start) -> None:
     start()
 
-    for file in directory.glob("*.db"):
-        assert file.stat().st_blocks * 512 >= shared_metrics.FILE_BYTES
+    for kind, size_bytes in shared_metrics.FILE_BYTES.items():
+        assert (directory / f"{kind}_1.db").stat().st_blocks * 512 >= size_bytes
+
+
+def test_what_a_process_uses_ends_with_it_and_what_it_counted_stays(directory: Path, start: Start) -> None:
+    api, worker = start("api"), start("worker.1")
+    memory = "hansard_process_resident_memory_bytes"
+    assert value(directory, memory, process="api")
+    assert value(directory, "hansard_models_in_memory", process="worker.1", engine="whisper") == 1
+    assert value(directory, "hansard_live_sessions_open") == 4
+
+    worker.kill()
+
+    assert value(directory, memory, process="api")
+    assert value(directory, memory, process="worker.1") is None
+    assert value(directory, "hansard_live_sessions_open") == 2
+    assert value(directory, "hansard_process_cpu_seconds_total", process="worker.1")
+    api.kill()
+    assert value(directory, memory, process="api") is None
+
+
+def test_who_takes_the_place_of_a_dead_process_tells_nothing_of_what_that_used(directory: Path, start: Start) -> None:
+    start("worker.1").kill()
+    start("worker.2")
+
+    assert value(directory, "hansard_process_open_fds", process="worker.1") is None
+    assert value(directory, "hansard_process_open_fds", process="worker.2")
+
+
+EVERY_LABEL = """
+import sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from hansard.observability import shared_metrics
+
+shared_metrics.share(Path(sys.argv[1]))
+from hansard.domain.errors import Category
+from hansard.domain.transcription import AttemptOutcome
+from hansard.http.request_metrics import RouteTemplates
+from hansard.observability.event_counters import Counters, ModelLoads
+from hansard.observability.request_counters import RequestCounters
+from tests.unit.http.api import FakeContainer
+from hansard.http.app import create_app
+from fastapi.routing import iter_route_contexts
+
+engines = {name: ["m"] for name in ("openai", "whisper", "pocketsphinx", "mock")}
+counters, requests = Counters(CollectorRegistry(), engines), RequestCounters(CollectorRegistry())
+ModelLoads(CollectorRegistry(), "whisper").count(1.0)
+for engine in (*engines, "other"):
+    counters._processing.labels(engine=engine)
+    for other in (*engines, "other"):
+        for category in Category:
+            counters._fallbacks.labels(from_engine=engine, to_engine=other, category=category)
+    for model in ("a model with a long name, as of Systran/faster-distil-whisper-large-v3", "other"):
+        for metric in (counters._speech_seconds, counters._processing_seconds, counters._real_time_factor):
+            metric.labels(engine=engine, model=model)
+app = create_app(FakeContainer())
+contexts = iter_route_contexts(app.routes)
+pairs = {(route.path_format, method) for route in contexts for method in route.methods or ["GET"]}
+for route, method in (*pairs, *(("unknown", method) for method in ("GET", "POST", "PUT", "other"))):
+    for status in (200, 400, 500, None):
+        requests.of(str(route), method).observe(status, 0.1)
+"""
+
+
+def test_all_labels_there_are_fit_into_the_room_that_was_made(directory: Path) -> None:
+    subprocess.run([sys.executable, "-c", EVERY_LABEL, str(directory)], check=True, cwd=Path(__file__).parents[2])
+
+    for kind, size_bytes in shared_metrics.FILE_BYTES.items():
+        assert (directory / f"{kind}_1.db").stat().st_size == size_bytes, kind
 
 
 def test_a_process_that_cannot_share_counts_alone_and_says_so(tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from loguru import logger
 from sqlalchemy import Engine
 
-from hansard.application.ports.work import JobQueue
 from hansard.domain.events import EngineEnabled, Event
 from hansard.persistence.unit_of_work import SqlUnitOfWork
+from hansard.queue.jobs import TranscriptionJobs
 
 ENABLED = EngineEnabled(subject="openai", occurred_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
 
@@ -24,7 +24,7 @@ def log() -> Iterator[list[Any]]:
 
 
 def unit_of_work(engine: Engine, tell: Callable[[Event], object]) -> SqlUnitOfWork:
-    return SqlUnitOfWork(engine, lambda _: cast(JobQueue, None), tell)
+    return SqlUnitOfWork(engine, TranscriptionJobs, tell)
 
 
 def test_what_is_committed_is_told_once(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 import math
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def whisper(
     device: str = "cpu",
     compute_type: str = "default",
     batch_size: int = 1,
+    on_load: Callable[[float], object] = lambda _: None,
 ):
     return WhisperEngine(
         models or WhisperModels(Path("/nonexistent"), offline=True, hub_cache=Path("/nonexistent")),
@@ -45,6 +46,7 @@ def whisper(
         beam_size=5,
         batch_size=batch_size,
         threads=1,
+        on_load=on_load,
     )
 
 
@@ -219,6 +221,15 @@ def test_a_model_that_only_turns_out_to_know_english_does_not_translate(tmp_path
     with pytest.raises(EngineRejected) as refused:
         list(english.recognise(FIVE_SECONDS, Recognition(task=Task.TRANSLATE)))
     assert refused.value.failure.code == "translation_not_supported"
+
+
+def test_each_loading_of_a_model_is_told_with_its_time(tiny: Path) -> None:
+    loads: list[float] = []
+    engine = whisper(tiny, on_load=loads.append)
+    for _ in range(2):
+        text(engine, FIVE_SECONDS)
+    assert len(loads) == 1
+    assert loads[0] >= 0
 
 
 def test_a_call_stopped_beforehand_loads_no_model(tiny: Path, log: list[str]) -> None:

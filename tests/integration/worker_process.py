@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from hansard.application.run import Run
+from hansard.application.run import Run, Runs
 from hansard.application.transcribe import Transcribe
 from hansard.domain.coverage import Coverage
 from hansard.domain.transcription import Result
@@ -77,6 +77,7 @@ transcribe = Transcribe(
     prepared=FakePreparedAudio(),
     max_crashes=3,
     clock=now,
+    runs=Runs(unit_of_work, now),
 )
 ended = run_worker(
     URL,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
@@ -257,6 +257,10 @@ provokes_by(
     lambda client: client.get("/audio/not-a-uuid"),
 )
 provokes_by("A cursor that is not ours", lambda client: client.get("/transcriptions?cursor=nonsense"))
+provokes_by(
+    "A `Last-Event-ID` that is not of this transcription's stream",
+    lambda client: client.get(f"/transcriptions/{uuid4()}/events", headers={"Last-Event-ID": "nonsense"}),
+)
 provokes_by("A search without a word to look for", lambda client: client.get("/search", params={"q": "-noon"}))
 provokes_by("A search for more than 64 words", lambda client: client.get("/search", params={"q": "noon " * 65}))
 provokes_by("The range begins behind the end of the file", beyond_the_end)

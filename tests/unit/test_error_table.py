@@ -24,15 +24,18 @@ from hansard.engines.openai import OpenAiEngine
 from hansard.storage import object_store
 from tests.error_table import DOCUMENT, PROVOKERS, QUICK_SECTIONS, Row, raised_by, rows, tables, walk
 from tests.provoked import (  # noqa: F401 - imported to be registered
+    analytics_failures,
     database_failures,
     file_failures,
     input_failures,
     live_failures,
     local_failures,
+    notification_failures,
     openai_api_failures,
     openai_failures,
     service_failures,
     storage_failures,
+    webhook_failures,
 )
 
 SOURCE = Path(hansard.__file__).parent

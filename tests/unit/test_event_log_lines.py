@@ -7,8 +7,12 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
-from hansard.domain.errors import Category, EngineOutOfUse, Failure
+from hansard.application.ports.retention import NOTHING, Amount
+from hansard.application.retention import Pruned
+from hansard.domain.errors import Category, EngineOutOfUse, Failure, StorageError
 from hansard.domain.events import (
+    AlertFired,
+    AlertResolved,
     AudioFileDeleted,
     AudioFileErased,
     AudioFileUploaded,
@@ -19,14 +23,17 @@ from hansard.domain.events import (
     EngineEnabled,
     EngineFellBack,
     Event,
+    EventsPruned,
     Interruption,
     TranscriptEdited,
     TranscriptionDeleted,
     TranscriptionFailed,
     TranscriptionInterrupted,
     TranscriptionQueued,
+    WebhookDisabled,
 )
 from hansard.domain.transcription import Attempt, AttemptOutcome
+from hansard.observability.alerts import log_pruned, log_unmeasured
 from hansard.observability.attempts import log_attempt
 from hansard.observability.events import log_event
 
@@ -260,3 +267,79 @@ def test_a_failed_attempt_is_a_warning_that_says_what_comes(
     assert (level, message) == ("WARNING", sentence + OUTAGE.message)
     assert fields.get("retry_in_seconds") == retry_in_seconds
     assert (fields["code"], fields["provider_request_id"]) == ("engine_failed", "req_7")
+
+
+def test_an_alert_that_fires_is_an_error_with_what_to_do(log: Log) -> None:
+    log_event(
+        AlertFired(
+            subject="disk@one",
+            occurred_at=NOON,
+            severity="critical",
+            value=1.0,
+            threshold=5.0,
+            message="1.0 GB are free.",
+            help="Make room.",
+        )
+    )
+
+    level, message, fields = log.line()
+    assert (level, message) == ("ERROR", "An alert fires: 1.0 GB are free.")
+    assert fields == {
+        "alert": "disk@one",
+        "severity": "critical",
+        "value": 1.0,
+        "threshold": 5.0,
+        "help": "Make room.",
+        "code": "alert_fired",
+        "category": "server",
+    }
+
+
+def test_an_alert_that_is_over_says_how_long_it_was(log: Log) -> None:
+    log_event(
+        AlertResolved(
+            subject="disk@one", occurred_at=NOON, severity="critical", value=9.0, threshold=5.0, firing_seconds=60.0
+        )
+    )
+
+    level, message, fields = log.line()
+    assert (level, message, fields["firing_seconds"]) == ("INFO", "An alert is over.", 60.0)
+
+
+def test_events_that_were_removed_leave_a_line(log: Log) -> None:
+    log_event(EventsPruned(subject="events", occurred_at=NOON, through_position=9, through_hash="ab", count=9))
+
+    level, _, fields = log.line()
+    assert (level, fields) == ("INFO", {"count": 9, "through_position": 9})
+
+
+def test_what_was_pruned_has_a_line_a_kind_and_what_was_not_an_error(log: Log) -> None:
+    month = timedelta(days=30)
+    log_pruned(
+        (
+            Pruned(name="events", keep_for=None, amount=NOTHING),
+            Pruned(name="checkpoints", keep_for=month, amount=Amount(3, 300)),
+            Pruned(name="pipeline runs", keep_for=month, amount=NOTHING, error=StorageError("It is away.")),
+        )
+    )
+
+    done, failed = log.records
+    assert (done["level"].name, done["extra"]["kind"], done["extra"]["count"]) == ("INFO", "checkpoints", 3)
+    assert failed["level"].name == "ERROR"
+    assert "It is away." in failed["message"]
+
+
+def test_an_alert_that_cannot_be_judged_is_an_error(log: Log) -> None:
+    log_unmeasured("disk@one", StorageError("The disk is gone."))
+
+    level, message, fields = log.line()
+    assert (level, fields["alert"]) == ("ERROR", "disk@one")
+    assert message.endswith("The disk is gone.")
+
+
+def test_a_webhook_that_is_disabled_is_a_warning_with_the_reason(log: Log) -> None:
+    log_event(WebhookDisabled(subject="w1", occurred_at=NOON, reason="dead", failing_since=NOON))
+
+    level, _, fields = log.line()
+    assert level == "WARNING"
+    assert fields == {"webhook_id": "w1", "reason": "dead", "failing_since": NOON.isoformat(timespec="seconds")}

@@ -7,6 +7,7 @@ import pytest
 
 from hansard.application.live import LiveSession
 from hansard.application.live_sessions import RECONNECT_SECONDS, LiveChange
+from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -146,6 +147,20 @@ def test_more_sessions_than_are_allowed_are_refused_until_one_ends() -> None:
         shop.live.begin(REQUEST)
     ended(first)
     assert isinstance(shop.live.begin(REQUEST), LiveSession)
+
+
+def test_the_load_is_that_of_all_sessions_and_what_was_heard_stays_in_it() -> None:
+    shop = Workshop()
+    over, waiting = client_of(shop), client_of(shop)
+    over.send(SENTENCE)
+    ended(over)
+    waiting.send(SENTENCE)
+
+    load = shop.live.load()
+
+    assert load.sessions == 1
+    assert load.heard_seconds == 2 * len(SENTENCE) / BYTES_PER_SECOND
+    assert load.backlog_seconds == waiting.session.backlog_seconds > 0
 
 
 def test_a_service_without_live_sessions_says_so() -> None:

@@ -12,9 +12,13 @@ from uuid import UUID
 import pytest
 from loguru import logger
 
+from hansard.application.origin import acting
 from hansard.domain.errors import InvalidAudio
 from hansard.observability import logging
+from hansard.observability.redaction import redact
 
+OURS = logger.patch(lambda record: record.update(name="hansard.somewhere"))
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz"
 TRANSCRIPTION_ID = UUID("0193ab12-5f6e-4c3d-8b2a-1c0d9e8f7a6b")
 
@@ -50,8 +54,8 @@ def configure(*, level: str = "INFO", format: str = "pretty", colour: bool | Non
 def test_a_record_is_one_line_of_time_level_process_ids_message_and_fields(lines: Lines) -> None:
     configure()
 
-    with logging.context(request_id="3f2a9c1b77", transcription_id=TRANSCRIPTION_ID):
-        logger.bind(engine="whisper", seconds=3.14159, file="a b.mp3").info("Recognised a passage.")
+    with acting(request_id="3f2a9c1b77", trace_id=TRACE_ID), logging.context(transcription_id=TRANSCRIPTION_ID):
+        OURS.bind(engine="whisper", seconds=3.14159, file="a b.mp3").info("Recognised a passage.")
 
     (line,) = lines()
     time, rest = line.split(" ", 1)
@@ -64,7 +68,7 @@ def test_a_record_is_one_line_of_time_level_process_ids_message_and_fields(lines
 def test_a_json_record_is_one_object_with_stable_names(lines: Lines) -> None:
     configure(format="json")
 
-    with logging.context(request_id="3f2a9c1b77", transcription_id=TRANSCRIPTION_ID):
+    with acting(request_id="3f2a9c1b77", trace_id=TRACE_ID), logging.context(transcription_id=TRANSCRIPTION_ID):
         logger.bind(seconds=1.5).info("Größe {}", "bekannt")
 
     (line,) = lines()
@@ -74,6 +78,7 @@ def test_a_json_record_is_one_object_with_stable_names(lines: Lines) -> None:
         "level": "INFO",
         "process": "worker.1",
         "request_id": "3f2a9c1b77",
+        "trace_id": TRACE_ID,
         "transcription_id": str(TRANSCRIPTION_ID),
         "message": "Größe bekannt",
         "logger": __name__,
@@ -151,7 +156,7 @@ def test_secrets_are_not_shown_wherever_they_stand(lines: Lines, format: str) ->
 
 
 def test_words_that_merely_resemble_a_key_are_shown() -> None:
-    assert logging.redact("task-12345678901234 basic recognition") == "task-12345678901234 basic recognition"
+    assert redact("task-12345678901234 basic recognition") == "task-12345678901234 basic recognition"
 
 
 def test_the_context_goes_along_into_threads(lines: Lines) -> None:
@@ -169,7 +174,7 @@ def test_the_context_goes_along_into_threads(lines: Lines) -> None:
 def test_the_context_ends_with_its_block(lines: Lines) -> None:
     configure(format="json")
 
-    with logging.context(request_id="one"):
+    with acting(request_id="one"):
         pass
     logger.info("Afterwards.")
 
@@ -179,7 +184,7 @@ def test_the_context_ends_with_its_block(lines: Lines) -> None:
 def test_an_unknown_id_in_the_context_does_not_hide_the_one_around_it(lines: Lines) -> None:
     configure(format="json")
 
-    with logging.context(request_id="one"), logging.context(request_id=None):
+    with acting(request_id="one"), acting(request_id=None):
         logger.info("Inside.")
 
     assert json.loads(lines()[0])["request_id"] == "one"
@@ -188,8 +193,8 @@ def test_an_unknown_id_in_the_context_does_not_hide_the_one_around_it(lines: Lin
 def test_records_below_the_level_are_left_out(lines: Lines) -> None:
     configure(level="warning")
 
-    logger.info("Not this.")
-    logger.warning("This.")
+    OURS.info("Not this.")
+    OURS.warning("This.")
 
     assert [line.split()[-1] for line in lines()] == ["This."]
 
@@ -212,7 +217,7 @@ def test_libraries_are_heard_one_level_up_and_never_at_debug(lines: Lines, level
 def test_a_librarys_record_carries_its_loggers_name_and_our_context(lines: Lines) -> None:
     configure(format="json")
 
-    with logging.context(request_id="one"):
+    with acting(request_id="one"):
         standard_logging.getLogger("some.library").warning("Careful, %s", "now")
 
     record = json.loads(lines()[0])
@@ -269,7 +274,43 @@ def test_an_error_of_ours_that_passes_through_a_library_is_neither_an_alarm_nor_
 
     (line,) = lines()
     assert "INFO" in line
-    assert line.endswith('The step failed. logger=somebody.elses error="No speech was found."')
+    assert 'The step failed. logger=somebody.elses error="No speech was found."' in line
+
+
+@pytest.mark.parametrize("said", ["%d words", "%s %s"])
+def test_a_library_that_gets_its_message_wrong_is_not_stopped_by_it(lines: Lines, said: str) -> None:
+    configure()
+
+    standard_logging.getLogger("some.library").warning(said, "many")
+
+    (line,) = lines()
+    assert "could not be put into words. logger=some.library" in line
+
+
+def test_a_library_may_say_that_there_was_no_exception(lines: Lines) -> None:
+    configure()
+
+    standard_logging.getLogger("some.library").warning("All went well.", exc_info=False)
+
+    (line,) = lines()
+    assert "All went well." in line
+
+
+def test_an_error_says_whose_move_it_is(lines: Lines) -> None:
+    configure(format="json")
+
+    logger.error("Broken.")
+    logger.opt(exception=InvalidAudio("No speech was found.")).error("Refused.")
+    logger.bind(code="alert_fired", category="server").error("Alert.")
+    logger.opt(exception=ZeroDivisionError()).warning("It was dealt with.")
+
+    shown = [json.loads(line) for line in lines()]
+    assert [(each.get("code"), each.get("category")) for each in shown] == [
+        ("internal_error", "internal"),
+        ("invalid_audio", "client"),
+        ("alert_fired", "server"),
+        (None, None),
+    ]
 
 
 def test_what_an_imported_library_did_to_logging_is_undone(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from types import UnionType
 from typing import Any, get_args, get_type_hints
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -99,6 +99,8 @@ attempts = st.builds(
     ended_at=st.none() | moments,
     outcome=st.sampled_from(AttemptOutcome),
     recognised_seconds=numbers,
+    input_tokens=counts,
+    output_tokens=counts,
     provider_request_id=maybe_texts,
     failure=st.none() | failures,
 )
@@ -220,6 +222,17 @@ def test_an_audio_file_comes_back_as_it_went(audio: AudioFile) -> None:
 def test_a_transcription_comes_back_as_it_went(transcription: Transcription) -> None:
     back = mapping.transcription_from_row(stored(mapping.transcription_to_row(transcription)))
     assert vars(back) == vars(transcription)
+
+
+def test_an_attempt_that_was_kept_by_an_older_version_counted_no_tokens() -> None:
+    made = Transcription.queue(audio_id=uuid4(), parameters=Parameters(), at=datetime(2026, 1, 1, tzinfo=UTC))
+    made.start(made.created_at)
+    made.begin_attempt(engine="whisper", model="small", at=made.created_at)
+    row = stored(mapping.transcription_to_row(made))
+    for name in ("input_tokens", "output_tokens"):
+        del row["attempts"][0][name]
+    (attempt,) = mapping.transcription_from_row(row).attempts
+    assert (attempt.input_tokens, attempt.output_tokens) == (0, 0)
 
 
 @given(st.builds(Speech, numbers, st.lists(spans, max_size=4).map(tuple), counts))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from hansard.application.engine_chain import EngineChain
-from hansard.application.ports.engines import EngineState, EngineStatus
+from hansard.application.ports.engines import EngineState, EngineStatus, TokenUsage
 from hansard.application.ports.records import UnitOfWork
 from hansard.application.recognise import Recognise, Recognised
+from hansard.application.run import Runs
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     EngineFailed,
@@ -24,7 +25,7 @@ from hansard.domain.errors import (
     EngineUnavailable,
     Superseded,
 )
-from hansard.domain.events import EngineCircuitOpened, EngineFellBack
+from hansard.domain.events import EngineAttempted, EngineCircuitOpened, EngineFellBack
 from hansard.domain.speech import PassageLimits, Span
 from hansard.domain.transcript import Segment, Transcript, Word
 from hansard.domain.transcription import Attempt, AttemptOutcome, Parameters, Status, Transcription
@@ -538,6 +539,19 @@ def test_the_provider_s_request_id_is_on_the_attempt() -> None:
     assert job.attempts[0].provider_request_id == "req_1"
 
 
+def test_the_tokens_of_all_its_passages_are_on_the_attempt_and_in_its_event() -> None:
+    class Provider(FakeEngine):
+        def recognise(self, pcm, request, call=None):
+            call.usage.append(TokenUsage(input_tokens=100, output_tokens=20))
+            return super().recognise(pcm, request)
+
+    job = Job(seconds=3, shop=Workshop(engine=Provider()))
+    job.recognise()
+    (told,) = [event for event in job.shop.database.events if isinstance(event, EngineAttempted)]
+    for counted in (job.attempts[0], told):
+        assert (counted.input_tokens, counted.output_tokens) == (300, 60)
+
+
 # ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -733,6 +747,6 @@ def test_the_last_passage_and_the_end_of_its_attempt_are_one_commit() -> None:
         if job.attempts:
             seen.append((len(job.words), job.attempts[-1].outcome))
 
-    job.recognise(replace(job.shop.steps.recognise, unit_of_work=watched_unit_of_work))
+    job.recognise(replace(job.shop.steps.recognise, runs=Runs(watched_unit_of_work, job.shop.clock)))
     assert (1, AttemptOutcome.RUNNING) in seen
     assert {outcome for words, outcome in seen if words == 2} == {AttemptOutcome.SUCCEEDED}

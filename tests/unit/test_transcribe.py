@@ -259,7 +259,7 @@ def test_a_run_that_was_only_cut_off_from_the_database_is_no_crash() -> None:
     transcribe = shop.transcribe
     with shop.database.unit_of_work() as uow:
         transcription = uow.transcriptions.get(submitted.id)
-        transcribe._runs[submitted.id] = transcription.start(shop.clock())
+        transcribe.runs.begin(uow, transcription)
         uow.transcriptions.save(transcription)
         uow.commit()
     with pytest.raises(BrokenOff):

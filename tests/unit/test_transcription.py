@@ -75,7 +75,11 @@ def test_asking_records_what_was_asked() -> None:
     transcription = Transcription.queue(audio_id=uuid4(), parameters=Parameters(engine="whisper"), at=NOON)
     (event,) = transcription.pull_events()
     assert event == TranscriptionQueued(
-        subject=str(transcription.id), occurred_at=NOON, audio_id=transcription.audio_id, engine="whisper"
+        subject=str(transcription.id),
+        occurred_at=NOON,
+        audio_id=transcription.audio_id,
+        engine="whisper",
+        owner=DEFAULT_OWNER,
     )
 
 
@@ -101,6 +105,14 @@ def test_taking_a_running_one_says_that_its_worker_died() -> None:
     assert isinstance(interrupted, TranscriptionInterrupted)
     assert (interrupted.run, interrupted.reason) == (1, "worker_lost")
     assert isinstance(started, TranscriptionStarted)
+
+
+def test_how_long_it_waited_is_told_when_it_is_first_taken() -> None:
+    transcription = queued()
+    transcription.start(LATER)
+    transcription.start(LATER)
+    started = [event for event in transcription.pull_events() if isinstance(event, TranscriptionStarted)]
+    assert [event.waited_seconds for event in started] == [60.0, None]
 
 
 def test_workers_that_die_one_after_the_other_are_counted() -> None:

@@ -1,12 +1,14 @@
 """One attempt: one engine's way through some speech, a passage at a time, each of them kept as soon as it is done."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.ports.engines import EngineCall, Recognition, SpeechEngine
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.ports.storage import PreparedAudio
 from hansard.application.run import GaveWay, Run
 from hansard.application.watched import watched
@@ -14,7 +16,7 @@ from hansard.domain.errors import EngineError, HansardError
 from hansard.domain.events import Interruption
 from hansard.domain.speech import Span, Speech, plan_passages
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript
-from hansard.domain.transcription import Attempt, Task
+from hansard.domain.transcription import Attempt, Task, Transcription
 
 REPORT_EVERY_SECONDS = 1.0
 """How often a passage at work says how far it is."""
@@ -23,8 +25,8 @@ REPORT_EVERY_SECONDS = 1.0
 @dataclass(slots=True, kw_only=True)
 class AttemptAtWork:
     """`finished` it adds to the record, as `decoding`. From `gives_way_at` on, it lets more urgent work go first;
-    before, only what somebody waits for. `spoken` is the language that it heard, `ended` how it ended, if it did so
-    with its last passage.
+    before, only what somebody waits for. `spoken` is the language that it heard. Its end is written down with its last
+    passage, if it comes so far, and `observe` is told then; `has_ended` says so.
     """
 
     run: Run
@@ -34,11 +36,12 @@ class AttemptAtWork:
     model: str
     speech: Speech
     gives_way_at: datetime
+    observe: Callable[[Attempt], object]
     is_probe: bool = False
     decoding: int = 0
     finished: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
     spoken: str | None = None
-    ended: Attempt | None = None
+    has_ended: bool = False
 
     def recognise(self, speech: Iterable[Span], request: Recognition) -> None:
         """Raises `EngineError`; `Superseded` when nobody wants it any more; `GaveWay`. The circuit breaker is told."""
@@ -81,25 +84,42 @@ class AttemptAtWork:
 
     def _keep(self, passage: RecognisedPassage, call: EngineCall, *, is_last: bool) -> bool:
         """Whether the transcription went back into the queue with that, to let others go first."""
-        with self.run.change() as (uow, transcription):
+        now, is_first = self.run.clock(), not self.finished
+
+        def note(uow: UnitOfWork, transcription: Transcription) -> None:
             uow.transcripts.add_passage(self.run.transcription_id, passage)
             request_id = call.request_ids[-1] if call.request_ids else None
-            transcription.advance_attempt(passage.span.seconds, provider_request_id=request_id)
-            transcription.report(self._activity, self._progress(passage.span.end_seconds))
-            now = self.run.clock()
-            if not self.finished:
-                self.breaker.succeeded_within(uow, self.engine.name)
-            ends_speech = passage.span.end_seconds >= self.speech.regions[-1].end_seconds
-            gives_way = not ends_speech and uow.jobs.has_more_urgent(
-                transcription.id, interactive_only=now < self.gives_way_at
+            transcription.advance_attempt(
+                passage.span.seconds,
+                provider_request_id=request_id,
+                input_tokens=sum(usage.input_tokens for usage in call.usage),
+                output_tokens=sum(usage.output_tokens for usage in call.usage),
             )
-            if gives_way:
-                transcription.interrupt(now, Interruption.GAVE_WAY)
-            elif is_last:
-                transcription.end_attempt(now)
-        self.finished.append(passage)
+            reached = self._progress(passage.span.end_seconds)
+            transcription.report(self._activity, reached)
+            if reached is not None:
+                transcription.keep_progress(self._progress(passage.span.start_seconds) or 0.0, reached, now)
+            if is_first:
+                self.breaker.succeeded_within(uow, self.engine.name)
+
+        def note_last(uow: UnitOfWork, transcription: Transcription) -> Callable[[], object]:
+            note(uow, transcription)
+            transcription.end_attempt(now)
+            return partial(self.observe, transcription.attempts[-1])
+
+        gives_way = False
         if is_last:
-            self.ended = transcription.attempts[-1]
+            # What follows is done within moments: the record is closed, or what was missed is heard again.
+            self.run.put_off(note_last)
+        else:
+            with self.run.change() as (uow, transcription):
+                note(uow, transcription)
+                gives_way = uow.jobs.has_more_urgent(transcription.id, interactive_only=now < self.gives_way_at)
+                if gives_way:
+                    transcription.interrupt(now, Interruption.GAVE_WAY)
+        self.run.has_added(passage)
+        self.finished.append(passage)
+        self.has_ended = is_last
         return gives_way
 
     @property

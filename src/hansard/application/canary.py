@@ -20,6 +20,7 @@ from hansard.application.run import internal_failure
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import EngineTimedOut, Failure, HansardError
 from hansard.domain.events import CanaryRecognised
+from hansard.timing.decorators import monitor_performance
 
 PHRASE = "please call me back tomorrow morning"
 """What the clip says: no numbers, which some engines write as figures."""
@@ -43,6 +44,7 @@ class Canary:
     patience_seconds: float
     clock: Clock
 
+    @monitor_performance
     def __call__(self) -> CanaryRecognised | None:
         """What was found and recorded; None when no engine could take it."""
         engine = self._first_usable()

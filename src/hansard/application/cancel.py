@@ -8,6 +8,7 @@ from hansard.application.ports.clock import Clock
 from hansard.application.ports.records import UnitOfWork
 from hansard.domain.errors import IllegalMove
 from hansard.domain.transcription import Status, Transcription
+from hansard.timing.decorators import time_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Cancel:
     unit_of_work: Callable[[], UnitOfWork]
     clock: Clock
 
+    @time_it
     def __call__(self, transcription_id: UUID) -> Transcription:
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)

@@ -14,6 +14,7 @@ from hansard.application.ports.records import UnitOfWork
 from hansard.application.ports.work import Erasure
 from hansard.domain.events import AudioFileDeleted
 from hansard.domain.transcription import Transcription
+from hansard.timing.decorators import time_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class DeleteAudio:
     unit_of_work: Callable[[], UnitOfWork]
     clock: Clock
 
+    @time_it
     def __call__(self, audio_id: UUID) -> None:
         with self.unit_of_work() as uow:
             # Locked before its transcriptions: from here on nobody can ask for another one.
@@ -52,6 +54,7 @@ class DeleteTranscription:
     unit_of_work: Callable[[], UnitOfWork]
     clock: Clock
 
+    @time_it
     def __call__(self, transcription_id: UUID) -> None:
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)

@@ -3,18 +3,16 @@
 Whatever goes wrong here costs speakers, never the text: it is told as a warning, and the record is settled without.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event as Flag
 from uuid import UUID
 
-from hansard.application.ports.clock import Clock
 from hansard.application.ports.engines import Diarizer, EngineState
-from hansard.application.ports.records import UnitOfWork
 from hansard.application.ports.storage import PreparedAudio
 from hansard.application.prepare import PrepareAudio
-from hansard.application.run import Run
+from hansard.application.run import Record, Run, Runs
 from hansard.application.watched import watched_call
 from hansard.domain.audio import AudioFile
 from hansard.domain.diarization import SpeakerBounds, Turn
@@ -22,6 +20,7 @@ from hansard.domain.errors import DiarizationFailed, HansardError, InvalidReques
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage
 from hansard.domain.transcription import Channels, Parameters
+from hansard.timing.decorators import monitor_performance
 
 MOST_CRASHES = 2
 """Workers that may die after the last word was recognised, before that is taken for the diarizer's doing."""
@@ -46,41 +45,38 @@ class Diarize:
     go by. Where it took several passages, it does not know the speakers of one in the next, and is overruled.
     """
 
-    unit_of_work: Callable[[], UnitOfWork]
+    runs: Runs
     prepare_audio: PrepareAudio
     prepared: PreparedAudio
     diarizer: Diarizer
-    clock: Clock
 
-    def is_wanted(self, transcription_id: UUID) -> bool:
-        """Raises `NotFound`."""
-        with self.unit_of_work() as uow:
-            return wants_diarizer(uow.transcriptions.get(transcription_id).parameters)
+    def is_wanted(self, transcription_id: UUID, run_number: int) -> bool:
+        """Raises `Superseded`."""
+        return wants_diarizer(self.runs.of(transcription_id, run_number).record.parameters)
 
+    @monitor_performance
     def __call__(self, transcription_id: UUID, run_number: int) -> Diarized:
-        run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
+        run = self.runs.of(transcription_id, run_number)
         with run.failures_recorded():
-            with run.look() as (uow, transcription):
-                audio, bounds = uow.audio.get(transcription.audio_id), _bounds(transcription.parameters)
-                speech = uow.transcripts.speech(transcription_id) or Speech(0.0, ())
-                passages = uow.transcripts.passages(transcription_id)
-                turns = uow.transcripts.turns(transcription_id)
-            if (named := _named_by_engine(passages)) is not None:
+            if (named := _named_by_engine(run.record.passages)) is not None:
                 return named
+            with run.look() as (uow, _):
+                turns = uow.transcripts.turns(transcription_id)
             if turns is None:
-                turns = self._work_out(run, audio, speech, bounds, crashes=transcription.crashes)
+                turns = self._work_out(run, run.record)
         return Diarized(
             diarizer=self.diarizer.name if turns else "none",
             speakers=len({turn.speaker for turn in turns}),
             turns=len(turns),
         )
 
-    def _work_out(
-        self, run: Run, audio: AudioFile, speech: Speech, bounds: SpeakerBounds, *, crashes: int
-    ) -> tuple[Turn, ...]:
+    def _work_out(self, run: Run, record: Record) -> tuple[Turn, ...]:
         """Empty when that failed, with a warning that says why."""
-        run.report(f"finding out who speaks with {self.diarizer.name}")
-        work = partial(self._try, run.transcription_id, audio, speech, bounds)
+        with run.change() as (_, transcription):
+            transcription.report(f"finding out who speaks with {self.diarizer.name}")
+            crashes = transcription.crashes
+        bounds, speech = _bounds(record.parameters), record.speech or Speech(0.0, ())
+        work = partial(self._try, run.transcription_id, record.audio, speech, bounds)
         outcome = _killed_its_workers(crashes) if crashes >= MOST_CRASHES else watched_call(work, run.check)
         with run.change() as (uow, transcription):
             if isinstance(outcome, HansardError):

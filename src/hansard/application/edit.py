@@ -12,6 +12,7 @@ from hansard.domain.events import TranscriptEdited
 from hansard.domain.revision import Hunk, Revised, Revision, at_revision, difference
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Status
+from hansard.timing.decorators import time_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class EditTranscript:
     unit_of_work: Callable[[], UnitOfWork]
     clock: Clock
 
+    @time_it
     def __call__(
         self,
         transcription_id: UUID,
@@ -44,6 +46,7 @@ class EditTranscript:
     ) -> Edited:
         return self._edit(transcription_id, lambda _, revised: edit(revised.transcript), expected, author)
 
+    @time_it
     def restore(
         self, transcription_id: UUID, number: int, *, expected: Collection[int] | None, author: str | None = None
     ) -> Edited:

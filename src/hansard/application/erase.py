@@ -14,6 +14,7 @@ from hansard.application.ports.work import Erasure
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import HansardError
 from hansard.domain.events import AudioFileErased
+from hansard.timing.decorators import monitor_performance
 
 
 class StillAtWork(HansardError):
@@ -37,6 +38,7 @@ class Erase:
     forget_runs: Callable[[UUID], int]
     clock: Clock
 
+    @monitor_performance
     def __call__(self, erasure: Erasure) -> None:
         self._require_let_go(erasure.transcription_ids)
         # What was recorded goes first: no trouble with anything else should keep it here.

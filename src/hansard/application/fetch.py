@@ -14,6 +14,7 @@ from hansard.domain.audio import DEFAULT_OWNER, AudioFile
 from hansard.domain.errors import UrlRefused
 from hansard.domain.file_name import clean_file_name
 from hansard.domain.transcription import Parameters, Transcription
+from hansard.timing.decorators import monitor_performance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Fetch:
     submit_upload: SubmitUpload
     clock: Clock
 
+    @monitor_performance
     def audio(
         self, url: str, *, file_name: str | None, owner: str = DEFAULT_OWNER, idempotency_key: str | None = None
     ) -> AudioFile:
@@ -45,6 +47,7 @@ class Fetch:
                 asked=asked,
             )
 
+    @monitor_performance
     def transcription(
         self,
         url: str,

@@ -18,6 +18,7 @@ from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.engine_chain import EngineChain
 from hansard.application.live import LiveSession, Tell
 from hansard.application.live_recognition import LiveRecognition
+from hansard.application.origin import acting
 from hansard.application.ports.audio import SpeechProbabilities, StreamDecoder
 from hansard.application.ports.clock import Clock
 from hansard.application.ports.records import UnitOfWork
@@ -96,6 +97,15 @@ class LivePolicy:
     charged_by_call: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLoad:
+    """Of all sessions at a moment: the speech that waits for an engine, and all that was heard in this process."""
+
+    sessions: int
+    backlog_seconds: float
+    heard_seconds: float
+
+
 @dataclass(slots=True)
 class _Held:
     session: LiveSession
@@ -123,6 +133,8 @@ class LiveSessions:
     start_thread: StartThread = start_daemon
 
     _held: dict[UUID, _Held] = field(default_factory=dict[UUID, _Held])
+    _heard_seconds: float = 0.0
+    """In sessions that are over."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _unreadable: set[UUID] = field(default_factory=set[UUID])
@@ -195,9 +207,21 @@ class LiveSessions:
             raise _is_over()
         return self._end(held)
 
+    def load(self) -> LiveLoad:
+        with self._lock:
+            sessions = [held.session for held in self._held.values()]
+            heard_seconds = self._heard_seconds
+        return LiveLoad(
+            sessions=len(sessions),
+            backlog_seconds=sum(session.backlog_seconds for session in sessions),
+            heard_seconds=heard_seconds + sum(session.received_seconds for session in sessions),
+        )
+
     def _end(self, held: _Held) -> LiveEnded:
         held.session.finish(END_PATIENCE_SECONDS)
         held.thread.join(LEAVING_SECONDS)
+        with self._lock:
+            self._heard_seconds += held.session.received_seconds
         return self._store(held.session.id, held.session.spooled)
 
     # ── What was left behind ─────────────────────────────────────────────────────────────────────────────
@@ -284,7 +308,8 @@ class LiveSessions:
         # A process may have been killed between the commit and the removal of the spool.
         if stored := self._transcription(session_id):
             return stored
-        with spooled.recording() as source:
+        # Whoever stores it, maybe another process: it is this request that led to it.
+        with acting(request_id=request.request_id), spooled.recording() as source:
             name = f"live {request.started_at:%Y-%m-%d %H.%M.%S}{_extension(source.read(4))}"
             source.seek(0)
             return self.upload.take_in(source, keep, file_name=name, owner=request.owner)

@@ -8,16 +8,15 @@ from threading import Event as Flag
 from uuid import UUID
 
 from hansard.application.ports.audio import AudioDecoder, SpeechDetector
-from hansard.application.ports.clock import Clock
-from hansard.application.ports.records import UnitOfWork
 from hansard.application.ports.storage import AudioStore, PreparedAudio
-from hansard.application.run import Run
+from hansard.application.run import Runs
 from hansard.application.watched import watched_call
 from hansard.domain.audio import BYTES_PER_SECOND, AudioFile, StoredObject
 from hansard.domain.channels import SILENCE_SECONDS, require_channels
 from hansard.domain.errors import InvalidAudio, Superseded
 from hansard.domain.speech import Speech
 from hansard.domain.transcription import Channels
+from hansard.timing.decorators import monitor_performance
 
 CHANNELS_ALIKE = (
     "The channels of this recording say the same, so it was heard once, and nobody is told apart. To tell who speaks, "
@@ -44,6 +43,7 @@ class PrepareAudio:
     prepared: PreparedAudio
     max_audio_seconds: float
 
+    @monitor_performance
     def __call__(self, transcription_id: UUID, audio: AudioFile, channels: Channels, stop: Flag) -> Speech:
         """Raises `Superseded` soon after `stop` is set, and keeps nothing then.
 
@@ -92,27 +92,23 @@ class PrepareAudio:
 class Prepare:
     """Raises `InvalidAudio` when the file cannot be decoded or nobody speaks in it."""
 
-    unit_of_work: Callable[[], UnitOfWork]
+    runs: Runs
     prepare_audio: PrepareAudio
     prepared: PreparedAudio
-    clock: Clock
 
+    @monitor_performance
     def __call__(self, transcription_id: UUID, run_number: int, *, pipeline_run_id: str | None = None) -> Prepared:
-        run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
+        run = self.runs.of(transcription_id, run_number)
         with run.failures_recorded():
-            with run.look() as (uow, transcription):
-                audio, channels = uow.audio.get(transcription.audio_id), transcription.parameters.channels
-                speech = uow.transcripts.speech(transcription_id)
-            if transcription.pipeline_run_id != pipeline_run_id:
+            record = run.record
+            channels, speech = record.parameters.channels, record.speech
+            if record.pipeline_run_id != pipeline_run_id:
                 with run.change() as (_, transcription):
                     transcription.pipeline_run_id = pipeline_run_id
             if speech is None or not self.prepared.exists(transcription_id):
-                speech = watched_call(partial(self.prepare_audio, transcription_id, audio, channels), run.check)
-                with run.hold() as (uow, transcription):
-                    uow.transcripts.save_speech(transcription_id, speech)
-                    if channels is Channels.SEPARATE and speech.channels == 1:
-                        transcription.warn(CHANNELS_ALIKE)
-                        uow.transcriptions.save(transcription)
+                speech = watched_call(partial(self.prepare_audio, transcription_id, record.audio, channels), run.check)
+                alike = channels is Channels.SEPARATE and speech.channels == 1
+                run.add_speech(speech, warning=CHANNELS_ALIKE if alike else None)
             _require_speech(speech)
         return Prepared(
             audio_seconds=speech.audio_seconds, speech_seconds=speech.seconds, speech_regions=len(speech.regions)

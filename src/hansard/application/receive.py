@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from hansard.application.ports.clock import Clock
-from hansard.application.ports.records import UnitOfWork
+from hansard.application.ports.records import TranscriptionFilter, UnitOfWork
 from hansard.application.ports.storage import HeldUpload, PartialUpload, PartialUploads
 from hansard.application.room import DiskRoom
 from hansard.application.submit_upload import SubmitUpload
@@ -30,6 +30,7 @@ from hansard.domain.errors import (
 )
 from hansard.domain.events import AudioFileUploaded
 from hansard.domain.transcription import Parameters
+from hansard.timing.decorators import monitor_performance, time_it
 
 KEPT_EVERY_BYTES = 8 * 1024 * 1024
 """At most so much has to be sent again after a crash."""
@@ -128,6 +129,7 @@ class Receive:
     lifetime: timedelta
     clock: Clock
 
+    @time_it
     def begin(
         self,
         *,
@@ -166,6 +168,7 @@ class Receive:
         return upload
 
     @contextmanager
+    @monitor_performance
     def piece(self, upload_id: UUID, *, offset_bytes: int, checksum: Checksum | None = None) -> Generator[Piece]:
         """Whoever is in here is alone with the upload. Leaving it counts what was added.
 
@@ -200,6 +203,7 @@ class Receive:
         self._require_alive(upload)
         return upload
 
+    @monitor_performance
     def settle(self, upload_id: UUID) -> Received:
         """Make the audio file of an upload that is whole, and ask for its transcription, unless that was done.
 
@@ -220,6 +224,7 @@ class Receive:
         with self.uploads.hold(upload_id) as held:
             held.remove()
 
+    @time_it
     def sweep(self) -> Swept:
         """Settle what is whole, remove what expired. To be called now and then, on each machine."""
         settled = tuple(each for each in self.uploads.ids() if self._settles(each))
@@ -277,7 +282,8 @@ class Receive:
                     f"The upload {upload_id} had become a recording, which was deleted.",
                     help="POST /uploads begins another.",
                 ) from error
-            transcriptions = uow.transcriptions.page(limit=MOST_TRANSCRIPTIONS, audio_id=upload_id).items
+            of_upload = TranscriptionFilter(audio_id=upload_id)
+            transcriptions = uow.transcriptions.page(of_upload, limit=MOST_TRANSCRIPTIONS).items
         return Received(audio, transcriptions[-1].id if transcriptions else None)
 
     def _promised_bytes(self) -> int:

@@ -6,12 +6,11 @@
     what was missed              is heard again
 
 Each finished passage is committed. What is to do is computed anew at every attempt from what is on record, so a
-retry, another worker or another engine continues where the last one stopped. The record is read once: while a run owns
-the transcription, nobody else adds to it. A transcription that is not wanted any
+retry, another worker or another engine continues where the last one stopped. A transcription that is not wanted any
 more stops all of this within moments, wherever it is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,18 +22,18 @@ from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.engine_chain import POLL_SECONDS, EngineChain, none_will_do
 from hansard.application.ports.clock import Clock, Sleep
 from hansard.application.ports.engines import ANYTHING, AttemptObserver, EngineState, Recognition, SpeechEngine
-from hansard.application.ports.records import UnitOfWork
 from hansard.application.ports.storage import PreparedAudio
 from hansard.application.prepare import PrepareAudio
 from hansard.application.retry_policy import RetryPolicy
-from hansard.application.run import Run
+from hansard.application.run import Run, Runs
 from hansard.application.watched import watched_call
 from hansard.domain.circuit import Admission
 from hansard.domain.coverage import covered, speech_within
 from hansard.domain.errors import EngineError, EngineOutOfUse, EnginePaused, EngineRejected, Failure
 from hansard.domain.speech import Span, Speech, remaining
-from hansard.domain.transcript import RecognisedPassage, Transcript
+from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Parameters, Task
+from hansard.timing.decorators import monitor_performance
 
 SHORTEST_SLICE_SECONDS = 30.0
 """What a run may work before it gives way to more urgent ones: to start it again costs about half a second."""
@@ -57,7 +56,7 @@ class Recognise:
     Speech without text is heard again where `gap_seconds` of it or more are in one place.
     """
 
-    unit_of_work: Callable[[], UnitOfWork]
+    runs: Runs
     prepare_audio: PrepareAudio
     prepared: PreparedAudio
     chain: EngineChain
@@ -68,26 +67,22 @@ class Recognise:
     clock: Clock
     sleep: Sleep
 
+    @monitor_performance
     def __call__(self, transcription_id: UUID, run_number: int) -> Recognised:
-        run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
+        run = self.runs.of(transcription_id, run_number)
         gives_way_at = self.clock() + timedelta(seconds=SHORTEST_SLICE_SECONDS)
         with run.failures_recorded():
-            with run.look() as (uow, transcription):
-                parameters = transcription.parameters
-                speech = uow.transcripts.speech(transcription_id)
-                passages = uow.transcripts.passages(transcription_id)
-                audio = None
-                if not self.prepared.exists(transcription_id):
-                    audio = uow.audio.get(transcription.audio_id)
-            if audio is not None:
-                watched_call(partial(self.prepare_audio, transcription_id, audio, parameters.channels), run.check)
+            record = run.record
+            parameters = record.parameters
+            if not self.prepared.exists(transcription_id):
+                prepare = partial(self.prepare_audio, transcription_id, record.audio, parameters.channels)
+                watched_call(prepare, run.check)
             return _Recognition(
                 step=self,
                 run=run,
                 parameters=parameters,
-                speech=speech or Speech(0.0, ()),
-                found=passages,
-                crashes=transcription.crashes,
+                speech=record.speech or Speech(0.0, ()),
+                crashes=record.crashes,
                 gives_way_at=gives_way_at,
             ).complete()
 
@@ -108,14 +103,13 @@ def recognition(parameters: Parameters) -> Recognition:
 class _Recognition:
     """One run of the step. What it waits counts against one budget, whatever it waits for.
 
-    `found` was on record before it, and `crashes` the workers that had died over what follows.
+    `crashes` is how many workers had died over what follows.
     """
 
     step: Recognise
     run: Run
     parameters: Parameters
     speech: Speech
-    found: tuple[RecognisedPassage, ...]
     crashes: int
     gives_way_at: datetime
 
@@ -189,7 +183,8 @@ class _Recognition:
             return wish
         engines = self.step.chain.engines
         able = {name for name, engine in engines.items() if engine.degraded_reason is None}
-        return replace(wish, language=Transcript.of(each for each in self._passages if each.engine in able).language)
+        heard = Transcript.of(passage for passage in self.run.record.passages if passage.engine in able)
+        return replace(wish, language=heard.language)
 
     def _remember_language(self, attempt: AttemptAtWork) -> None:
         """For the attempts that follow: a short passage, or a gap, is too little to detect it from."""
@@ -206,7 +201,7 @@ class _Recognition:
         failures = 0
         while True:
             attempt = self._begin_attempt(engine, self.request)
-            done = [passage.span for passage in self._passages]
+            done = [passage.span for passage in self.run.record.passages]
             try:
                 attempt.recognise(remaining(self.speech.regions, done), self.request)
             except EngineError as error:
@@ -244,6 +239,7 @@ class _Recognition:
             model=model,
             speech=self.speech,
             gives_way_at=self.gives_way_at,
+            observe=lambda ended: self.step.observe(ended, None),
             is_probe=admission is Admission.PROBE,
             decoding=decoding,
         )
@@ -254,12 +250,11 @@ class _Recognition:
         self, attempt: AttemptAtWork, failure: Failure | None = None, *, retry_in_seconds: float | None = None
     ) -> None:
         """One that came to its end has ended with its last passage, unless it had none to begin with."""
-        ended = attempt.ended
-        if ended is None:
-            with self.run.change() as (_, transcription):
-                transcription.end_attempt(self.step.clock(), failure)
-            ended = transcription.attempts[-1]
-        self.step.observe(ended, retry_in_seconds)
+        if attempt.has_ended:
+            return
+        with self.run.change() as (_, transcription):
+            transcription.end_attempt(self.step.clock(), failure)
+        self.step.observe(transcription.attempts[-1], retry_in_seconds)
 
     def _wait(self, seconds: float, activity: str) -> None:
         self.run.report(activity)
@@ -280,7 +275,7 @@ class _Recognition:
             gaps = self._gaps()
             if not gaps:
                 return
-            heard_again = [passage.span for passage in self._passages if passage.decoding == decoding]
+            heard_again = [passage.span for passage in self.run.record.passages if passage.decoding == decoding]
             speech = tuple(remaining(gaps, heard_again))
             if not speech:
                 continue
@@ -311,15 +306,5 @@ class _Recognition:
         """The speech without text. None where one has killed a worker, and nothing was got beyond it since."""
         if self.crashes and not any(attempt.finished for attempt in self.attempts):
             return ()
-        _, coverage = covered(Transcript.of(self._passages), self.speech, gap_seconds=self.step.gap_seconds)
+        _, coverage = covered(Transcript.of(self.run.record.passages), self.speech, gap_seconds=self.step.gap_seconds)
         return tuple(span for gap in coverage.gaps for span in speech_within(self.speech, gap))
-
-    @property
-    def _passages(self) -> tuple[RecognisedPassage, ...]:
-        """All that are on record by now, in order."""
-        finished = (passage for attempt in self.attempts for passage in attempt.finished)
-        return tuple(sorted((*self.found, *finished), key=_order))
-
-
-def _order(passage: RecognisedPassage) -> tuple[float, float, int]:
-    return passage.span.start_seconds, passage.span.end_seconds, passage.decoding

@@ -15,6 +15,7 @@ from hansard.application.ports.storage import PreparedAudio
 from hansard.domain.errors import NotFound
 from hansard.domain.events import Interruption
 from hansard.domain.transcription import Status, Transcription
+from hansard.timing.decorators import time_it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Reconcile:
     prepared: PreparedAudio
     clock: Clock
 
+    @time_it
     def __call__(self) -> Mended:
         with self.unit_of_work() as uow:
             unfinished = uow.transcriptions.unfinished()

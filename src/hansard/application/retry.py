@@ -10,6 +10,7 @@ from hansard.application.ports.records import UnitOfWork
 from hansard.application.submit import Submit
 from hansard.domain.errors import IllegalMove
 from hansard.domain.transcription import Parameters, Status, Transcription
+from hansard.timing.decorators import time_it
 
 _COMING = "It is coming: GET /transcriptions/{id} tells how far it is. To ask for something else, cancel it first."
 
@@ -31,6 +32,7 @@ class Retry:
     submit: Submit
     clock: Clock
 
+    @time_it
     def __call__(self, transcription_id: UUID, parameters: Parameters | None = None) -> Transcription:
         """What was recognised is kept and gone on from, unless there are new `parameters`: then it all begins anew.
 

@@ -1,14 +1,21 @@
-"""One worker's hold on one transcription, for as long as nobody cancels it or takes it over."""
+"""One worker's hold on one transcription, for as long as nobody cancels it or takes it over.
+
+While a run owns a transcription, nobody else adds to its record. So the process that does the whole of a run reads the
+record once, and may put off what it writes to the next commit where that follows within moments.
+"""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from hansard.application.ports.clock import Clock, Sleep
 from hansard.application.ports.records import UnitOfWork
+from hansard.domain.audio import AudioFile
 from hansard.domain.errors import Category, Failure, HansardError, NotFound, StorageError, Superseded
-from hansard.domain.transcription import Transcription
+from hansard.domain.speech import Speech
+from hansard.domain.transcript import RecognisedPassage
+from hansard.domain.transcription import Parameters, Status, Transcription
 
 LOOK_EVERY_SECONDS = 1.0
 
@@ -19,33 +26,99 @@ class GaveWay(HansardError):
     code = "gave_way"
 
 
-@dataclass(frozen=True, slots=True)
+Note = Callable[[UnitOfWork, Transcription], Callable[[], object] | None]
+"""Writes something down, in a transaction on the transcription; what it returns is called once that is committed. Where
+it is not, the note is written again in another one.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a run goes by. `passages` are in order; `crashes` and `pipeline_run_id` are those of when it was read."""
+
+    parameters: Parameters
+    audio: AudioFile
+    speech: Speech | None
+    passages: tuple[RecognisedPassage, ...]
+    crashes: int
+    pipeline_run_id: str | None
+
+    @classmethod
+    def of(cls, uow: UnitOfWork, transcription: Transcription) -> "Record":
+        return cls(
+            parameters=transcription.parameters,
+            audio=uow.audio.get(transcription.audio_id),
+            speech=uow.transcripts.speech(transcription.id),
+            passages=uow.transcripts.passages(transcription.id),
+            crashes=transcription.crashes,
+            pipeline_run_id=transcription.pipeline_run_id,
+        )
+
+
+@dataclass(slots=True)
 class Run:
-    """What a step writes goes through `change` or `hold`, so a run that lost its transcription can write nothing."""
+    """What a step writes goes through `change` or `put_off`, so a run that lost its transcription can write nothing.
+
+    `in_hand`: one step of it follows the other in this process.
+    """
 
     transcription_id: UUID
     number: int
     unit_of_work: Callable[[], UnitOfWork]
     clock: Clock
+    in_hand: bool = False
+    _record: Record | None = None
+    _put_off: list[Note] = field(default_factory=list[Note])
+
+    @property
+    def record(self) -> Record:
+        """With what this run has added to it, written down or put off. Raises `Superseded`, if it must be read."""
+        if self._record is None:
+            with self.look() as (uow, transcription):
+                self._record = Record.of(uow, transcription)
+        return self._record
 
     @contextmanager
     def change(self) -> Generator[tuple[UnitOfWork, Transcription]]:
-        """One short transaction on the transcription. Raises `Superseded` when this run does not own it any more."""
-        with self.hold() as (uow, transcription):
-            yield uow, transcription
-            uow.transcriptions.save(transcription)
-
-    @contextmanager
-    def hold(self) -> Generator[tuple[UnitOfWork, Transcription]]:
-        """The same to write what goes with it, while the transcription itself stays as it is."""
+        """One short transaction on the transcription, after what was put off. Raises `Superseded` when this run does
+        not own it any more.
+        """
         with self.unit_of_work() as uow:
             transcription = self._mine(uow, for_update=True)
+            written = [note(uow, transcription) for note in self._put_off]
             yield uow, transcription
+            uow.transcriptions.save(transcription)
             keep(uow, transcription)
+        self._put_off.clear()
+        for then in written:
+            if then is not None:
+                then()
+
+    def put_off(self, note: Note) -> None:
+        """Have it written in the next change, which must follow within moments: until then, a crash loses it."""
+        self._put_off.append(note)
+        if not self.in_hand:
+            with self.change():
+                pass
+
+    def add_speech(self, speech: Speech, *, warning: str | None = None) -> None:
+        """Put it off: an attempt begins at once, or there is nothing to attempt."""
+
+        def note(uow: UnitOfWork, transcription: Transcription) -> None:
+            uow.transcripts.save_speech(self.transcription_id, speech)
+            if warning is not None:
+                transcription.warn(warning)
+
+        self._record = replace(self.record, speech=speech)
+        self.put_off(note)
+
+    def has_added(self, passage: RecognisedPassage) -> None:
+        """To be called once that is written down or put off."""
+        self._record = replace(self.record, passages=tuple(sorted((*self.record.passages, passage), key=_order)))
 
     @contextmanager
     def look(self) -> Generator[tuple[UnitOfWork, Transcription]]:
-        """The same to read only: nothing is locked, nothing is written."""
+        """A transaction to read only: nothing is locked, nothing is written. What was put off is not there yet."""
         with self.unit_of_work() as uow:
             yield uow, self._mine(uow)
 
@@ -100,6 +173,38 @@ class Run:
             transcription.fail(failure, self.clock())
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where steps get the run that they are part of, known only by its number. `_in_hand` are those of this process."""
+
+    unit_of_work: Callable[[], UnitOfWork]
+    clock: Clock
+    _in_hand: dict[UUID, Run] = field(default_factory=dict[UUID, Run])
+
+    def begin(self, uow: UnitOfWork, transcription: Transcription) -> Run:
+        """A new run of it, in hand."""
+        number = transcription.start(self.clock())
+        record = Record.of(uow, transcription)
+        run = Run(transcription.id, number, self.unit_of_work, self.clock, in_hand=True, _record=record)
+        self._in_hand[transcription.id] = run
+        return run
+
+    def of(self, transcription_id: UUID, number: int) -> Run:
+        """A pipeline engine may have the step done in another process than the one that began the run."""
+        run = self._in_hand.get(transcription_id)
+        if run is not None and run.number == number:
+            return run
+        return Run(transcription_id, number, self.unit_of_work, self.clock)
+
+    def has(self, transcription: Transcription) -> bool:
+        """Whether its present run is in hand."""
+        run = self._in_hand.get(transcription.id)
+        return transcription.status is Status.RUNNING and run is not None and run.number == transcription.run
+
+    def let_go(self, transcription_id: UUID) -> None:
+        self._in_hand.pop(transcription_id, None)
+
+
 def keep(uow: UnitOfWork, transcription: Transcription) -> None:
     """Commit. Somebody who waits need not wait for the disk before the record is closed: until then, all that he was
     promised is that the work will be done.
@@ -118,3 +223,7 @@ def internal_failure(message: str) -> Failure:
         retryable=True,
         help="The service's log has the details, under this transcription's id.",
     )
+
+
+def _order(passage: RecognisedPassage) -> tuple[float, float, int]:
+    return passage.span.start_seconds, passage.span.end_seconds, passage.decoding

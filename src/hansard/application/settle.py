@@ -1,14 +1,13 @@
 """Last step: put the passages together, and close the record."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.diarize import wants_diarizer
 from hansard.application.ports.clock import Clock
 from hansard.application.ports.engines import SpeechEngine
-from hansard.application.ports.records import UnitOfWork
-from hansard.application.run import Run
+from hansard.application.run import Record, Run, Runs
 from hansard.domain.channels import folded, folded_coverage
 from hansard.domain.coverage import Coverage, covered
 from hansard.domain.diarization import with_speakers
@@ -17,6 +16,7 @@ from hansard.domain.events import EngineFellBack, Event
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Attempt, AttemptOutcome, Result
+from hansard.timing.decorators import monitor_performance
 
 LEAST_COVERAGE = 0.9
 """Below this, speech is missing even where no gap is long enough to be told. Recordings that lack nothing are at 0.98
@@ -46,16 +46,20 @@ class Settle:
     Speech without text is a gap where `gap_seconds` of it or more are in one place.
     """
 
-    unit_of_work: Callable[[], UnitOfWork]
+    runs: Runs
     engines: Mapping[str, SpeechEngine]
     gap_seconds: float
     clock: Clock
 
+    @monitor_performance
     def __call__(self, transcription_id: UUID, run_number: int) -> Settled:
-        run = Run(transcription_id, run_number, self.unit_of_work, self.clock)
-        with run.failures_recorded(), run.change() as (uow, transcription):
-            speech = uow.transcripts.speech(transcription_id) or Speech(0.0, ())
-            passages = uow.transcripts.passages(transcription_id)
+        run = self.runs.of(transcription_id, run_number)
+        with run.failures_recorded():
+            return self._close(run, run.record)
+
+    def _close(self, run: Run, record: Record) -> Settled:
+        transcription_id, passages, speech = run.transcription_id, record.passages, record.speech or Speech(0.0, ())
+        with run.change() as (uow, transcription):
             turns = uow.transcripts.turns(transcription_id) if wants_diarizer(transcription.parameters) else None
             transcript, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.gap_seconds)
             _require_words(transcript, speech)

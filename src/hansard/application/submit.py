@@ -15,6 +15,7 @@ from hansard.domain.audio import DEFAULT_OWNER, AudioFile
 from hansard.domain.channels import require_channels
 from hansard.domain.errors import EngineRejected, InvalidRequest
 from hansard.domain.transcription import AUTO, Channels, Parameters, Transcription
+from hansard.timing.decorators import time_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Submit:
     policy: QueuePolicy
     clock: Clock
 
+    @time_it
     def __call__(
         self,
         audio_id: UUID,

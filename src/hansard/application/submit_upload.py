@@ -10,6 +10,7 @@ from hansard.application.submit import Submit
 from hansard.application.upload import Upload
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile
 from hansard.domain.transcription import Parameters, Transcription
+from hansard.timing.decorators import monitor_performance
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class SubmitUpload:
     upload: Upload
     submit: Submit
 
+    @monitor_performance
     def __call__(
         self,
         source: BinaryIO,

@@ -6,7 +6,7 @@ line: the next one takes up where the last commit left off.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.diarize import Diarize
@@ -16,11 +16,12 @@ from hansard.application.ports.storage import PreparedAudio
 from hansard.application.ports.work import PipelineRunner
 from hansard.application.prepare import Prepare
 from hansard.application.recognise import Recognise
-from hansard.application.run import GaveWay, internal_failure, keep
+from hansard.application.run import GaveWay, Runs, internal_failure, keep
 from hansard.application.settle import Settle
 from hansard.domain.errors import Category, Failure, HansardError, NotFound
 from hansard.domain.events import Interruption
 from hansard.domain.transcription import Status, Transcription
+from hansard.timing.decorators import monitor_performance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,9 @@ class Transcribe:
     prepared: PreparedAudio
     max_crashes: int
     clock: Clock
+    runs: Runs
 
-    _runs: dict[UUID, int] = field(default_factory=dict[UUID, int])
-    """The runs in the hands of this process."""
-
+    @monitor_performance
     def __call__(self, transcription_id: UUID) -> Transcription:
         """The transcription as it is afterwards. A failure is on the record, not raised.
 
@@ -65,17 +65,14 @@ class Transcribe:
         down. After all but the first, call it again.
         """
         try:
-            taken = self._take(transcription_id)
-            if taken is not None:
-                self._run(taken)
-            with self.unit_of_work() as uow:
-                transcription = uow.transcriptions.get(transcription_id)
+            transcription = self._take(transcription_id)
+            if transcription.status is Status.RUNNING:
+                transcription = self._run(transcription)
         except NotFound:
+            self.runs.let_go(transcription_id)
             self.prepared.remove(transcription_id)
             self.runner.forget(transcription_id)
             raise
-        if taken is not None and transcription.status is Status.QUEUED and transcription.run == taken.run:
-            raise GaveWay("It is queued again.")
         if transcription.status.is_final:
             self.prepared.remove(transcription_id)
         return transcription
@@ -84,7 +81,7 @@ class Transcribe:
         """Put the transcription that this process is at work on back into the queue; its run ends by itself."""
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
-            if transcription.status is Status.RUNNING and transcription.run == self._runs.get(transcription_id):
+            if self.runs.has(transcription):
                 transcription.interrupt(self.clock(), reason)
                 uow.transcriptions.save(transcription)
                 uow.commit()
@@ -100,30 +97,30 @@ class Transcribe:
                 uow.commit()
         self.prepared.remove(transcription_id)
 
-    def _take(self, transcription_id: UUID) -> Transcription | None:
-        """The transcription as a new run of it begins; None when there is nothing to do."""
+    def _take(self, transcription_id: UUID) -> Transcription:
+        """The transcription as a new run of it begins, or ended when there is nothing to do."""
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if transcription.status.is_final:
-                return None
+                return transcription
             if transcription.status is Status.RUNNING:
                 self._end_last_run(transcription)
             if transcription.crashes >= self.max_crashes:
                 transcription.fail(_killed_its_workers(transcription.crashes), self.clock())
             else:
-                self._runs[transcription_id] = transcription.start(self.clock())
+                self.runs.begin(uow, transcription)
             uow.transcriptions.save(transcription)
             keep(uow, transcription)
-        return None if transcription.status.is_final else transcription
+        return transcription
 
     def _end_last_run(self, transcription: Transcription) -> None:
         """Nobody could write down how it ended: its worker died, or was this one, cut off from the database."""
-        if self._runs.get(transcription.id) == transcription.run:
+        if self.runs.has(transcription):
             transcription.interrupt(self.clock(), Interruption.BROKEN_OFF)
         else:
             transcription.lose_worker(self.clock())
 
-    def _run(self, taken: Transcription) -> None:
+    def _run(self, taken: Transcription) -> Transcription:
         """The steps record their own outcome; where there is none, the pipeline itself broke."""
         transcription_id, run = taken.id, taken.run
         runner = self.quick_runner if taken.parameters.interactive else self.runner
@@ -134,13 +131,16 @@ class Transcribe:
             broken = error
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
-            if transcription.status is not Status.RUNNING or transcription.run != run:
-                del self._runs[transcription_id]
-                return
-            transcription.interrupt(self.clock(), Interruption.BROKEN_OFF)
-            uow.transcriptions.save(transcription)
-            uow.commit()
-        raise BrokenOff(f"Run {run} of transcription {transcription_id} ended without an outcome.") from broken
+            if is_broken := transcription.status is Status.RUNNING and transcription.run == run:
+                transcription.interrupt(self.clock(), Interruption.BROKEN_OFF)
+                uow.transcriptions.save(transcription)
+                uow.commit()
+        self.runs.let_go(transcription_id)
+        if is_broken:
+            raise BrokenOff(f"Run {run} of transcription {transcription_id} ended without an outcome.") from broken
+        if transcription.status is Status.QUEUED and transcription.run == run:
+            raise GaveWay("It is queued again.")
+        return transcription
 
 
 def _killed_its_workers(times: int) -> Failure:

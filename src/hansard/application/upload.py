@@ -17,6 +17,7 @@ from hansard.application.prepare import require_bearable
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile, StoredObject
 from hansard.domain.errors import HansardError, StorageError
 from hansard.domain.events import AudioFileUploaded
+from hansard.timing.decorators import monitor_performance
 
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 
@@ -36,6 +37,7 @@ class Upload:
     clock: Clock
     max_audio_seconds: float
 
+    @monitor_performance
     def __call__(
         self,
         source: BinaryIO,

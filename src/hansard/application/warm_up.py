@@ -9,6 +9,7 @@ from hansard.application.ports.audio import SpeechDetector
 from hansard.application.ports.engines import ANYTHING, EngineState, SpeechEngine
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import EngineError
+from hansard.timing.decorators import monitor_performance
 
 SILENCE = bytes(BYTES_PER_SECOND)
 
@@ -22,6 +23,7 @@ class WarmUp:
     detector: Callable[[], SpeechDetector]
     engines: Sequence[SpeechEngine]
 
+    @monitor_performance
     def __call__(self) -> None:
         detector = self.detector()
         detector.feed(SILENCE)

@@ -22,6 +22,7 @@ from hansard.audio import faults
 from hansard.audio.durations import Durations, container_kind, falls_short, read_durations
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ, AudioProperties
 from hansard.domain.errors import HansardError, StorageError
+from hansard.timing.decorators import monitor_performance
 
 FORMATS = (
     "aac ac3 aiff amr ape asf au avi caf dsf dss dts dtshd eac3 flac flv ircam loas matroska mlp mov mp3 mpc mpc8 "
@@ -62,6 +63,7 @@ _ENCRYPTED_TAGS = {"drms", "enca", "aavd"}
 class PyAvDecoder:
     """Implements `AudioDecoder`."""
 
+    @monitor_performance
     def probe(self, source: BinaryIO) -> AudioProperties:
         """Read headers and the first samples, from the file's beginning. Raises `InvalidAudio`."""
         with _opened(source) as recording:
@@ -77,6 +79,7 @@ class PyAvDecoder:
                 duration_seconds=recording.durations.stated_seconds,
             )
 
+    @monitor_performance
     def decode(self, source: BinaryIO, *, channel: int | None = None) -> Iterator[bytes]:
         """16 kHz mono s16le, a second at a time. What is wrong with the file as a whole is raised at its end.
 
@@ -91,6 +94,7 @@ class PyAvDecoder:
                 raise faults.not_numbers()
             _require_complete(tally.samples / SAMPLE_RATE_HZ, recording.durations)
 
+    @monitor_performance
     def channels_alike(self, source: BinaryIO) -> bool:
         """Whether they correlate as the two sides of one microphone's recording do, however loud each is."""
         with _opened(source) as recording:

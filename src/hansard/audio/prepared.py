@@ -14,6 +14,7 @@ from uuid import UUID
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import StorageError
 from hansard.domain.speech import Span
+from hansard.timing.decorators import monitor_performance, time_it
 
 _NAME = re.compile(r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(pcm|[^.]+\.part)")
 
@@ -24,6 +25,7 @@ class PreparedAudioFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @monitor_performance
     def write(self, transcription_id: UUID, blocks: Iterable[bytes]) -> None:
         """Of two writers at once, the later one's audio stays. Errors raised by `blocks` pass through."""
         part: Path | None = None
@@ -50,6 +52,7 @@ class PreparedAudioFiles:
     def exists(self, transcription_id: UUID) -> bool:
         return self._path(transcription_id).exists()
 
+    @time_it
     def read(self, transcription_id: UUID, span: Span) -> bytes:
         """The samples of `span`, fewer where the recording ends sooner. Raises `StorageError` when there are none."""
         start, end = (2 * round(seconds * SAMPLE_RATE_HZ) for seconds in (span.start_seconds, span.end_seconds))

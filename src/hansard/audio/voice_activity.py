@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.errors import ConfigurationError
 from hansard.domain.speech import Span, Speech
+from hansard.timing.decorators import time_it
 
 WINDOW_SAMPLES = 512
 """What the network judges at once at 16 kHz: 32 ms. Fixed by its training."""
@@ -105,6 +106,7 @@ class SileroProbabilities:
         self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
         self._pending = b""
 
+    @time_it
     def feed(self, block: bytes) -> list[float]:
         """Blocks may be of any length, and may end within a window or a sample."""
         self._pending += block
@@ -135,11 +137,13 @@ class SileroDetector:
         self._size_bytes = 0
         self._regions = _Regions()
 
+    @time_it
     def feed(self, block: bytes) -> None:
         """Blocks may be of any length, and may end within a window or a sample."""
         self._size_bytes += len(block)
         self._regions.extend(self._probabilities.feed(block))
 
+    @time_it
     def finish(self) -> Speech:
         """The regions: ordered, not overlapping, at most 10 s long; those that were split touch."""
         self._regions.extend(self._probabilities.finish())

@@ -8,7 +8,27 @@ from typing import Annotated
 import typer
 
 from hansard import __version__
-from hansard.cli import config, database, doctor, engines, models, pipelines, records, search, serve, transcribe
+from hansard.cli import (
+    alerts,
+    analytics,
+    audit,
+    bench,
+    config,
+    database,
+    doctor,
+    engines,
+    events,
+    logs,
+    models,
+    notify,
+    pipelines,
+    prune,
+    records,
+    search,
+    serve,
+    transcribe,
+    webhooks,
+)
 from hansard.domain.errors import HansardError
 
 app = typer.Typer(
@@ -25,9 +45,18 @@ app.command()(search.search)
 app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(doctor.doctor)
+app.command()(logs.logs)
+app.command()(prune.prune)
 app.add_typer(engines.app, name="engines")
 app.add_typer(records.transcriptions, name="transcriptions")
 app.add_typer(records.audio, name="audio")
+app.add_typer(events.app, name="events")
+app.add_typer(audit.app, name="audit")
+app.add_typer(analytics.app, name="analytics")
+app.add_typer(bench.app, name="bench")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(notify.app, name="notify")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(config.app, name="config")
 app.add_typer(database.app, name="db")
 app.add_typer(models.app, name="models")

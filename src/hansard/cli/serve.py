@@ -65,26 +65,32 @@ def api(
     parent: ParentOption = None,
 ) -> None:
     """Run the API alone. Workers run beside it, here or on other machines."""
+    from hansard.application.origin import acting
     from hansard.cli.address import listen
-    from hansard.cli.start import start
+    from hansard.cli.start import start, start_tracing
+    from hansard.observability import tracing
 
     _override(host=host, port=port)
     settings = start("api")
+    start_tracing(settings, "api")
     _end_with(parent)
     with socket.socket(fileno=fd) if fd is not None else listen(settings.host, settings.port) as listener:
         import uvicorn
 
         from hansard.http.app import build_app
+        from hansard.http.server import Server
 
+        app = build_app(settings)
         config = uvicorn.Config(
-            build_app(settings),
+            app,
             log_config=None,
             access_log=False,  # the app's own line has the request's id and its duration
             timeout_graceful_shutdown=REQUESTS_END_WITHIN_SECONDS,
             ws_ping_timeout=PONG_WITHIN_SECONDS,
         )
-        with suppress(KeyboardInterrupt):  # uvicorn has stopped in order by then
-            uvicorn.Server(config).run(sockets=[listener])
+        with acting(actor="api"), suppress(KeyboardInterrupt):  # uvicorn has stopped in order by then
+            Server(config, app.state.streams).run(sockets=[listener])
+    tracing.stop()
 
 
 def worker(
@@ -92,13 +98,16 @@ def worker(
     parent: ParentOption = None,
 ) -> None:
     """Run one worker alone: one process, one transcription at a time."""
-    from hansard.cli.start import start
+    from hansard.application.origin import acting
+    from hansard.cli.start import start, start_tracing
 
     settings = start(name)
+    start_tracing(settings, name)
     _end_with(parent)
     from hansard import worker as worker_module  # seconds of imports, so after the settings have proved good
 
-    worker_module.main(settings, name=name)
+    with acting(actor=name):
+        worker_module.main(settings, name=name)
 
 
 def _override(**options: str | int | None) -> None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from loguru import logger
 
 from hansard import settings as settings_module
-from hansard.observability import logging
+from hansard.application.origin import acting, new_trace_id
+from hansard.observability import logging, redaction, tracing
+from hansard.observability.log_files import LogFile
 from hansard.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,35 +21,69 @@ if TYPE_CHECKING:
 def start(process: str) -> Settings:
     """For a command that stays: its log is what it has to say. Raises `SettingsError`."""
     settings = settings_module.load()
-    logging.configure(process=process, level=settings.log_level, format=settings.log_format)
+    redaction.conceal(settings_module.secrets(settings))
+    file = log_file(settings, process)
+    logging.configure(process=process, level=settings.log_level, format=settings.log_format, file=file)
     return settings
 
 
 def start_quietly() -> Settings:
     """For a command that answers: only warnings, unless LOG_LEVEL asks for more. Raises `SettingsError`."""
     settings = settings_module.load()
+    redaction.conceal(settings_module.secrets(settings))
     given = settings_module.origin("log_level") is not settings_module.Origin.DEFAULT
     logging.configure(process="cli", level=settings.log_level if given else "WARNING", format=settings.log_format)
     return settings
+
+
+def start_tracing(settings: Settings, process: str) -> None:
+    """Send this process's spans to the collector, where there is one."""
+    headers = settings.traces_headers
+    tracing.start_sending(
+        process=process,
+        endpoint=settings.traces_endpoint,
+        headers=headers.get_secret_value() if headers else None,
+        ratio=settings.traces_ratio,
+    )
+
+
+def log_directory(settings: Settings) -> Path:
+    return settings.log_directory or settings.data_dir / "logs"
+
+
+def log_file(settings: Settings, process: str) -> LogFile | None:
+    if not settings.log_file_bytes:
+        return None
+    return LogFile(
+        log_directory(settings),
+        process,
+        most_bytes=settings.log_file_bytes,
+        kept=settings.log_files_kept,
+        days=settings.log_file_days,
+    )
 
 
 @contextmanager
 def opened_container(*, process: str = "cli", make_ready: bool = True) -> "Generator[Container]":
     """What a command that answers works with. The embedded database is stopped afterwards, if nobody else uses it.
 
-    `make_ready` sets the database up, or brings it to this version, first, as `hansard up` would.
+    `make_ready` sets the database up, or brings it to this version, first, as `hansard up` would. What such a command
+    does is told in the log's files; in the terminal, only its answer is.
     """
     from hansard import bootstrap
 
     settings = start_quietly()
-    if make_ready:
-        bootstrap.prepare(settings)
-    container = bootstrap.build(settings, process=process)
-    try:
-        yield container
-    finally:
-        container.close()
-        stop_database(settings)
+    if file := log_file(settings, process):
+        logging.also_to(file, level=settings.log_level)
+    with acting(actor=process, request_id=uuid4().hex, trace_id=new_trace_id()):
+        if make_ready:
+            bootstrap.prepare(settings)
+        container = bootstrap.build(settings, process=process)
+        try:
+            yield container
+        finally:
+            container.close()
+            stop_database(settings)
 
 
 def stop_database(settings: Settings) -> None:

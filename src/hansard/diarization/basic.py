@@ -26,6 +26,7 @@ from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.errors import DiarizationFailed, EngineStopped
 from hansard.domain.speech import Span, Speech
+from hansard.timing.decorators import monitor_performance
 
 WINDOW_SECONDS = 1.5
 STEP_SECONDS = 0.75
@@ -81,6 +82,7 @@ class BasicDiarizer:
             help="Install them with `make install`, or name their directory in HANSARD_DIARIZATION_MODELS.",
         )
 
+    @monitor_performance
     def diarize(
         self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
     ) -> tuple[Turn, ...]:

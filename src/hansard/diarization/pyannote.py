@@ -27,6 +27,7 @@ from hansard.domain.audio import SAMPLE_RATE_HZ
 from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.errors import DiarizationFailed, EngineStopped
 from hansard.domain.speech import Span, Speech
+from hansard.timing.decorators import monitor_performance
 
 PIPELINE = "pyannote/speaker-diarization-community-1"
 CONFIG_FILE = "config.yaml"
@@ -62,6 +63,7 @@ class PyannoteDiarizer:
             )
         return EngineStatus(state=EngineState.READY, detail="ready")
 
+    @monitor_performance
     def diarize(
         self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
     ) -> tuple[Turn, ...]:

@@ -25,6 +25,7 @@ from hansard.diarization.whole import whole_recording
 from hansard.domain.diarization import SpeakerBounds, Turn
 from hansard.domain.errors import DiarizationFailed, EngineStopped
 from hansard.domain.speech import Span, Speech
+from hansard.timing.decorators import monitor_performance
 
 SEGMENTATION_FILE = "segmentation.onnx"
 EMBEDDING_FILE = "embedding.onnx"
@@ -56,6 +57,7 @@ class SherpaDiarizer:
             )
         return EngineStatus(state=EngineState.READY, detail="ready")
 
+    @monitor_performance
     def diarize(
         self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
     ) -> tuple[Turn, ...]:

@@ -19,9 +19,16 @@
     ├── UploadsBusy                 as many recordings are coming in as are taken at once; worth another try, soon
     ├── DownloadFailed              the server that a URL names did not hand the file out; worth another try
     │   └── DownloadTimedOut        it took too long over it; worth another try
+    ├── DeliveryFailed              a webhook's endpoint did not take an event; worth another try
+    │   ├── DeliveryTimedOut        it took too long over it; worth another try
+    │   └── EndpointWrong           its URL leads nowhere; worth another try, once that is seen to
+    │       └── EndpointGone        it says that it is gone for good
+    ├── NotificationFailed          a recipient of notifications could not be told; worth another try
+    ├── UnknownRecipient            the settings do not name that recipient of notifications any more
     ├── TooManySessions             as many live sessions run as are taken on here; worth another try, later
     ├── ConfigurationError          the operator must change a setting
     ├── StorageError                the object store or the database did not answer; worth another try
+    │   ├── AnalyticsUnavailable    the analytics database did not answer, which harms nothing else
     │   ├── DiskScarce              there is no room for what is to come in; worth another try, later
     │   └── StorageDenied           it does not let us in; worth another try, once the operator has seen to it
     ├── RecordingLost               the store lacks bytes that it had taken
@@ -190,6 +197,38 @@ class DownloadTimedOut(DownloadFailed):
     category = Category.TIMEOUT
 
 
+class DeliveryFailed(HansardError):
+    code = "webhook_failed"
+    category = Category.SERVER
+    retryable = True
+
+
+class DeliveryTimedOut(DeliveryFailed):
+    code = "webhook_timed_out"
+    category = Category.TIMEOUT
+
+
+class EndpointWrong(DeliveryFailed):
+    code = "webhook_refused"
+    category = Category.CONFIGURATION
+
+
+class EndpointGone(EndpointWrong):
+    code = "webhook_gone"
+    retryable = False
+
+
+class NotificationFailed(HansardError):
+    code = "notification_failed"
+    category = Category.SERVER
+    retryable = True
+
+
+class UnknownRecipient(HansardError):
+    code = "unknown_recipient"
+    category = Category.CONFIGURATION
+
+
 class TooManySessions(HansardError):
     code = "too_many_sessions"
     category = Category.SERVER
@@ -205,6 +244,10 @@ class StorageError(HansardError):
     code = "storage_unavailable"
     category = Category.SERVER
     retryable = True
+
+
+class AnalyticsUnavailable(StorageError):
+    code = "analytics_unavailable"
 
 
 class DiskScarce(StorageError):

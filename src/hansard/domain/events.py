@@ -4,9 +4,11 @@ Consumers rely on `type` and on the fields: add fields, with a value for older e
 carries audio, words or the name of a file: it stays on record when what it tells of is deleted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
@@ -28,6 +30,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFileUploaded(Event):
+    """A recording was taken in. `duration_seconds` is what its headers tell; null where they don't."""
+
     type = "audio.uploaded"
 
     size_bytes: int
@@ -91,6 +95,8 @@ class TranscriptionStarted(Event):
 
     audio_id: UUID
     run: int
+    waited_seconds: float | None = None
+    """Since it was asked for; None of any run but the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +151,9 @@ class EngineAttempted(Event):
     processing_seconds: float
     provider_request_id: str | None
     failure: Failure | None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    """What the provider counted, where it is paid by tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +170,8 @@ class EngineFellBack(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionCompleted(Event):
+    """The record is closed, by `engine`; `degraded` says that it is a second-best one, for reasons that it tells."""
+
     type = "transcription.completed"
 
     audio_id: UUID
@@ -178,6 +189,8 @@ class TranscriptionCompleted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionFailed(Event):
+    """There is no transcript, and `failure` tells why."""
+
     type = "transcription.failed"
 
     audio_id: UUID
@@ -186,6 +199,8 @@ class TranscriptionFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptionCancelled(Event):
+    """It was called off. What was recognised is kept."""
+
     type = "transcription.cancelled"
 
     audio_id: UUID
@@ -269,7 +284,9 @@ class CanaryRecognised(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertFired(Event):
-    """A rule's condition holds. The subject is the rule's name; `message` says what is wrong, and `help` what to do."""
+    """A rule's condition holds. The subject is the rule's name, with `@` and a machine behind it for what each machine
+    has of its own; `message` says what is wrong, and `help` what to do.
+    """
 
     type = "alert.fired"
 
@@ -282,12 +299,12 @@ class AlertFired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertResolved(Event):
-    """It does not hold any more."""
+    """It does not hold any more. `value` is None where there is nothing left to measure."""
 
     type = "alert.resolved"
 
     severity: str
-    value: float
+    value: float | None
     threshold: float
     firing_seconds: float
 
@@ -297,6 +314,8 @@ class AlertResolved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookRegistered(Event):
+    """From now on, events of the `event_types` are sent to it. The subject is the webhook's id."""
+
     type = "webhook.registered"
 
     event_types: tuple[str, ...]
@@ -323,6 +342,8 @@ class WebhookDisabled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDeleted(Event):
+    """Nothing is sent to it any more, and what was is forgotten."""
+
     type = "webhook.deleted"
 
 
@@ -340,3 +361,21 @@ class EventsPruned(Event):
     through_position: int
     through_hash: str
     count: int
+
+
+EVENT_TYPES: Mapping[str, type[Event]] = MappingProxyType(
+    {
+        kind.type: kind
+        for kind in tuple(globals().values())
+        if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+    }
+)
+"""All of the above, in their order."""
+
+
+def names_types(wanted: str) -> bool:
+    """Whether it is a type, or with `.*` at its end the beginning of some."""
+    beginning = wanted.removesuffix("*")
+    if beginning == wanted:
+        return wanted in EVENT_TYPES
+    return beginning.endswith(".") and any(known.startswith(beginning) for known in EVENT_TYPES)

@@ -9,6 +9,7 @@
 State changes only through the methods of `Transcription`: each checks `MOVES` and records its event.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,6 +30,7 @@ from hansard.domain.events import (
     TranscriptionDeleted,
     TranscriptionFailed,
     TranscriptionInterrupted,
+    TranscriptionProgressed,
     TranscriptionQueued,
     TranscriptionRetried,
     TranscriptionStarted,
@@ -116,7 +118,8 @@ class AttemptOutcome(StrEnum):
 class Attempt:
     """One try of one engine, over as many passages as it managed (`recognised_seconds` of audio).
 
-    `provider_request_id` is the provider's name for the last request that it answered.
+    `provider_request_id` is the provider's name for the last request that it answered. The tokens are what it counted,
+    where it is paid by them.
     """
 
     number: int
@@ -126,6 +129,8 @@ class Attempt:
     ended_at: datetime | None = None
     outcome: AttemptOutcome = AttemptOutcome.RUNNING
     recognised_seconds: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
     provider_request_id: str | None = None
     failure: Failure | None = None
 
@@ -238,7 +243,15 @@ class Transcription:
         self._move(Status.RUNNING)
         self.run += 1
         self.started_at, self.activity = at, "preparing the audio"
-        self._record(TranscriptionStarted(subject=self._subject, occurred_at=at, audio_id=self.audio_id, run=self.run))
+        self._record(
+            TranscriptionStarted(
+                subject=self._subject,
+                occurred_at=at,
+                audio_id=self.audio_id,
+                run=self.run,
+                waited_seconds=(at - self.created_at).total_seconds() if self.run == 1 else None,
+            )
+        )
         return self.run
 
     def lose_worker(self, at: datetime) -> None:
@@ -269,6 +282,18 @@ class Transcription:
         if progress is not None:
             self.progress = max(self.progress, min(progress, 1.0))
 
+    def keep_progress(self, since: float, to: float, at: datetime) -> None:
+        """What lies between is recognised and kept. Another tenth is told of, but the last, which is the end; and none
+        to somebody who waits for the whole.
+        """
+        tenths = math.floor(round(to * 10, 6))
+        if math.floor(round(since * 10, 6)) < tenths < 10 and not self.parameters.interactive:
+            self._record(
+                TranscriptionProgressed(
+                    subject=self._subject, occurred_at=at, audio_id=self.audio_id, progress=tenths / 10
+                )
+            )
+
     def warn(self, warning: str) -> None:
         """Note what went wrong without harm to the record; once."""
         if warning not in self.warnings:
@@ -281,7 +306,9 @@ class Transcription:
         attempt = Attempt(number=len(self.attempts) + 1, engine=engine, model=model, started_at=at)
         self.attempts = (*self.attempts, attempt)
 
-    def advance_attempt(self, seconds: float, *, provider_request_id: str | None = None) -> None:
+    def advance_attempt(
+        self, seconds: float, *, provider_request_id: str | None = None, input_tokens: int = 0, output_tokens: int = 0
+    ) -> None:
         """The running attempt has recognised `seconds` more of the audio: whatever killed workers is behind us."""
         running = self._running_attempt()
         self.crashes = 0
@@ -289,6 +316,8 @@ class Transcription:
             replace(
                 running,
                 recognised_seconds=running.recognised_seconds + seconds,
+                input_tokens=running.input_tokens + input_tokens,
+                output_tokens=running.output_tokens + output_tokens,
                 provider_request_id=provider_request_id or running.provider_request_id,
             )
         )
@@ -351,6 +380,11 @@ class Transcription:
             )
         )
 
+    def forget_pipeline_run(self, run_id: str) -> None:
+        """The pipeline engine does not keep that run any more."""
+        if self.pipeline_run_id == run_id:
+            self.pipeline_run_id = None
+
     def pull_events(self) -> tuple[Event, ...]:
         """The events since the last call; the repository writes them in the commit that saves the change."""
         events, self._events = tuple(self._events), []
@@ -402,6 +436,8 @@ class Transcription:
                 processing_seconds=(at - ended.started_at).total_seconds(),
                 provider_request_id=ended.provider_request_id,
                 failure=failure,
+                input_tokens=ended.input_tokens,
+                output_tokens=ended.output_tokens,
             )
         )
 

@@ -16,13 +16,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import av
 import numpy as np
 from loguru import logger
 from pydantic import ValidationError
 
+from hansard.application.origin import current_origin
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineState, EngineStatus, Recognition
+from hansard.application.ports.tracing import Fact, SpanKind, Spans, no_spans
+from hansard.application.retry_after import retry_after_seconds
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
 from hansard.domain.errors import (
     EngineError,
@@ -39,8 +43,8 @@ from hansard.domain.transcription import Task
 from hansard.engines.background import Background
 from hansard.engines.openai_answers import Answer
 from hansard.engines.openai_models import DIALECTS, NAME, SET_A_MODEL, form_fields, model_for
-from hansard.engines.retry_after import retry_after_seconds
 from hansard.engines.stopping import go_on_unless
+from hansard.timing.decorators import monitor_performance
 
 if TYPE_CHECKING:
     import openai
@@ -57,6 +61,9 @@ SHORTEST_UPLOAD_BYTES = BYTES_PER_SECOND // 10
 """The API refuses less than 0.1 s."""
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+
+CLIENT_REQUEST_ID = "X-Client-Request-Id"
+"""OpenAI's: an id of the client's, to ask about a call that was never answered."""
 
 SHORTEST_KEY = 8
 """Shorter ones are words that stand in for a key, where the server wants none."""
@@ -134,7 +141,14 @@ class OpenAiEngine:
     models_in_memory = ()
 
     def __init__(
-        self, *, api_key: str | None, base_url: str | None, model: str, timeout_seconds: float, offline: bool
+        self,
+        *,
+        api_key: str | None,
+        base_url: str | None,
+        model: str,
+        timeout_seconds: float,
+        offline: bool,
+        spans: Spans = no_spans,
     ) -> None:
         # A key read from a file often ends in a newline, which no HTTP header may hold.
         self._api_key = (api_key or "").strip()
@@ -142,6 +156,7 @@ class OpenAiEngine:
         self._model = model
         self._timeout_seconds = timeout_seconds
         self._offline = offline
+        self._spans = spans
         opening = partial(_client, self._api_key, base_url or OPENAI_URL, timeout_seconds)
         self._background = Background(opening, engine=NAME)
 
@@ -163,6 +178,7 @@ class OpenAiEngine:
     def model_for(self, request: Recognition) -> str:
         return model_for(request, default=self._model, at_openai=self._base_url is None)
 
+    @monitor_performance
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
         call = call or EngineCall()
         go_on_unless(call.stop, NAME)
@@ -173,6 +189,7 @@ class OpenAiEngine:
         upload = _flac(pcm.ljust(SHORTEST_UPLOAD_BYTES, b"\0"))
         answer = self._ask(model, upload, request, call)
         translated_into = "en" if request.task is Task.TRANSLATE else None
+        call.usage.extend(answer.tokens())
         call.spoken.extend(answer.spoken() if translated_into is None else ())
         for segment in answer.segments_within(
             len(pcm) / BYTES_PER_SECOND, asked_for=request.language, translated_into=translated_into
@@ -189,14 +206,21 @@ class OpenAiEngine:
 
         form = {"file": ("passage.flac", upload, "audio/flac"), "model": model, **form_fields(model, request)}
         log = logger.bind(engine=NAME, model=model, host=self._host, upload_bytes=len(upload))
-        log.debug("Sending a passage to the provider.")
         known = len(call.request_ids)
-        try:
-            sending = partial(_send, task=request.task, form=form, request_ids=call.request_ids)
-            status, body = self._background.run(sending, call.stop)
-        except (openai.OpenAIError, RuntimeError) as error:  # RuntimeErrors come of an interpreter that is ending
-            raise self._translated(error, request, _last(call.request_ids[known:])) from error
-        request_id = _last(call.request_ids[known:])
+        with self._spans(
+            f"POST {_path(request.task)}", kind=SpanKind.CLIENT, facts=self._facts(model, request)
+        ) as span:
+            headers = _headers()
+            log.bind(client_request_id=headers[CLIENT_REQUEST_ID]).debug("Sending a passage to the provider.")
+            try:
+                sending = partial(_send, task=request.task, form=form, headers=headers, request_ids=call.request_ids)
+                status, body = self._background.run(sending, call.stop)
+            except (openai.OpenAIError, RuntimeError) as error:  # RuntimeErrors come of an interpreter that is ending
+                translated = self._translated(error, request, _last(call.request_ids[known:]))
+                span.note({"http.response.status_code": translated.failure.provider_status})
+                raise translated from error
+            request_id = _last(call.request_ids[known:])
+            span.note({"http.response.status_code": status, "hansard.provider_request_id": request_id})
         log.bind(provider_request_id=request_id).debug("The provider answered.")
         try:
             return Answer.model_validate_json(body)
@@ -209,6 +233,17 @@ class OpenAiEngine:
                 provider_status=status,
                 provider_request_id=request_id,
             ) from error
+
+    def _facts(self, model: str, request: Recognition) -> dict[str, Fact | None]:
+        address = urlsplit(self._base_url or OPENAI_URL)
+        return {
+            "http.request.method": "POST",
+            "url.template": _path(request.task),
+            "server.address": address.hostname,
+            "server.port": address.port or (443 if address.scheme == "https" else 80),
+            "gen_ai.provider.name": NAME,
+            "gen_ai.request.model": model,
+        }
 
     def _translated(self, error: Exception, request: Recognition, request_id: str | None) -> EngineError:
         import openai  # noqa: PLC0415 - see `_client`
@@ -268,7 +303,12 @@ def _client(api_key: str, base_url: str, timeout_seconds: float) -> "openai.Asyn
 
 
 async def _send(
-    client: "openai.AsyncOpenAI", *, task: Task, form: Mapping[str, object], request_ids: list[str]
+    client: "openai.AsyncOpenAI",
+    *,
+    task: Task,
+    form: Mapping[str, object],
+    headers: Mapping[str, str],
+    request_ids: list[str],
 ) -> tuple[int, str]:
     """The status and the body of a good answer."""
     _request_ids.set(request_ids)
@@ -276,7 +316,7 @@ async def _send(
     audio = client.audio
     endpoint = audio.translations if task is Task.TRANSLATE else audio.transcriptions
     create = cast("Callable[..., Awaitable[Any]]", endpoint.with_raw_response.create)
-    raw = await create(**form)
+    raw = await create(**form, extra_headers=headers)
     return raw.status_code, raw.text
 
 
@@ -284,6 +324,18 @@ async def _note_request_id(response: Any) -> None:  # noqa: ANN401 - a class of 
     """Called when the headers are there: an answer that breaks off after them has its id, too."""
     if request_id := response.headers.get("x-request-id"):
         _request_ids.get().append(request_id)
+
+
+def _headers() -> dict[str, str]:
+    """By which the provider, and proxies on the way, can put this call beside our log: OpenAI wants an id that no other
+    call has, and tells its own only where it answers.
+    """
+    headers = current_origin().headers
+    return {**headers, CLIENT_REQUEST_ID: "-".join([*filter(None, [headers.get("X-Request-ID")]), uuid4().hex[:12]])}
+
+
+def _path(task: Task) -> str:
+    return "/audio/translations" if task is Task.TRANSLATE else "/audio/transcriptions"
 
 
 def _last(request_ids: list[str]) -> str | None:

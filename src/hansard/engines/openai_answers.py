@@ -10,10 +10,20 @@ from dataclasses import replace
 from itertools import takewhile
 from statistics import fmean
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, cast
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    FiniteFloat,
+    NonNegativeInt,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
+from hansard.application.ports.engines import TokenUsage
 from hansard.domain.languages import LANGUAGE_NAMES
 from hansard.domain.transcript import DecodingScores, Segment, Word
 
@@ -88,6 +98,21 @@ class _Detected(_Read):
     code: str
 
 
+class _Usage(_Read):
+    """There is another kind, in seconds; those are known without it."""
+
+    input_tokens: NonNegativeInt
+    output_tokens: NonNegativeInt
+
+
+def _none_if_odd(value: object, read: ValidatorFunctionWrapHandler) -> _Usage | None:
+    """A bill that cannot be read is no reason to throw the transcript away."""
+    try:
+        return cast("_Usage", read(value))
+    except ValidationError:
+        return None
+
+
 class Answer(_Read):
     """`language` is Whisper's name for it; `languages` are codes, and from `gpt-transcribe` only."""
 
@@ -97,6 +122,7 @@ class Answer(_Read):
     logprobs: list[_Token] | None = None
     language: str | None = None
     languages: list[_Detected] | None = None
+    usage: Annotated[_Usage | None, WrapValidator(_none_if_odd)] = None
 
     def segments_within(
         self, seconds: float, *, asked_for: str | None, translated_into: str | None = None
@@ -117,6 +143,12 @@ class Answer(_Read):
                 )
             ]
         return (segment for segment in _with_words(heard, words) if segment.text)
+
+    def tokens(self) -> tuple[TokenUsage, ...]:
+        """What it cost, if that is counted in tokens and the answer says so."""
+        if self.usage is None:
+            return ()
+        return (TokenUsage(self.usage.input_tokens, self.usage.output_tokens),)
 
     def spoken(self) -> tuple[str, ...]:
         """The code of the language that was detected, if the answer says so."""

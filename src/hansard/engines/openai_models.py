@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from hansard.application.ports.engines import Recognition
+from hansard.domain.costs import Price
 from hansard.domain.errors import EngineRejected, EngineUnavailable
 from hansard.domain.languages import base_language
 from hansard.domain.transcription import Task
@@ -49,6 +50,20 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
     }
 )
+
+OPENAI_PRICES: Mapping[str, Price] = MappingProxyType(
+    {
+        f"{NAME}:{model}": Price(per_audio_minute=dollars)
+        for model, dollars in {
+            "whisper-1": 0.006,
+            "gpt-4o-transcribe": 0.006,
+            "gpt-4o-mini-transcribe": 0.003,
+            "gpt-4o-mini-transcribe-2025-12-15": 0.003,
+            "gpt-4o-transcribe-diarize": 0.006,
+        }.items()
+    }
+)
+"""OpenAI's own, or its estimate for a minute where tokens are paid, in US dollars, as of October 2025."""
 
 SET_A_MODEL = f"Set HANSARD_OPENAI_MODEL to one of: {', '.join(DIALECTS)}."
 

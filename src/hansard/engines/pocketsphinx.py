@@ -22,6 +22,7 @@ from hansard.domain.speech import PassageLimits
 from hansard.domain.transcript import Segment, Word
 from hansard.domain.transcription import Task
 from hansard.engines.child import ChildProcess
+from hansard.timing.decorators import monitor_performance
 
 MODEL = "en-us"
 FRAMES_PER_SECOND = 100
@@ -94,6 +95,7 @@ class PocketSphinxEngine:
             )
         return MODEL
 
+    @monitor_performance
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
         self.model_for(request)
         # The segments of a passage come all at once anyway; a caller that stops between two must not hold the child.

@@ -10,7 +10,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -31,6 +31,7 @@ from hansard.domain.transcript import DecodingScores, Segment, Word
 from hansard.domain.transcription import Task
 from hansard.engines.stopping import go_on_unless, holding
 from hansard.engines.whisper_models import WhisperModels, repository_of
+from hansard.timing.decorators import monitor_performance
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -71,6 +72,8 @@ class WhisperEngine:
     with the models that were trained for it: that is, by their names, not `….en`, turbo or distil. The words of a
     translation have no times.
 
+    `on_load` hears how long each loading took, in seconds.
+
     A call that is stopped ends before its next window, or before the model is loaded: CTranslate2 offers no way into a
     window, or a loading, that is under way. Whoever cannot wait so long may leave the thread to itself; it finishes
     that window in vain, and meanwhile other threads' calls take turns with it on the model, as ever.
@@ -89,6 +92,7 @@ class WhisperEngine:
         beam_size: int,
         batch_size: int,
         threads: int,
+        on_load: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._models = models
         self._configured_model = model
@@ -97,6 +101,7 @@ class WhisperEngine:
         self._beam_size = beam_size
         self._batch_size = batch_size
         self._threads = threads
+        self._on_load = on_load
         self._loading = threading.Lock()
         self._loaded: tuple[str, WhisperModel] | None = None
 
@@ -130,6 +135,7 @@ class WhisperEngine:
             raise _no_translation(name)
         return name
 
+    @monitor_performance
     def recognise(self, pcm: bytes, request: Recognition, call: EngineCall | None = None) -> Iterator[Segment]:
         call = call or EngineCall()
         stop = call.stop
@@ -211,6 +217,7 @@ class WhisperEngine:
         except Exception as error:
             raise _failure(error, _broken(name, error)) from error
         seconds = round(time.monotonic() - started_at, 2)
+        self._on_load(seconds)
         log = logger.bind(engine=self.name, model=name, device=self._device, seconds=seconds)
         log.info("The Whisper model is in memory.")
         return model

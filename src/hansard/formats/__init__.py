@@ -16,6 +16,7 @@ from hansard.formats.options import CAPTION_OPTIONS, LIMITS, Options, check_limi
 from hansard.formats.prose import write_md, write_txt
 from hansard.formats.tables import names_speakers, write_csv, write_rttm, write_tsv
 from hansard.formats.word_document import write_docx
+from hansard.timing.decorators import time_it
 
 __all__ = ["DEFAULTS", "FORMATS", "LIMITS", "Document", "Format", "Options", "check", "write"]
 
@@ -83,6 +84,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 
 
+@time_it
 def write(document: Document, format: str, options: Options = DEFAULTS) -> bytes:
     """The transcript as a file of that format; text ends in a newline. Raises `InvalidRequest` as `check` does, and
     where the transcript lacks what the format is about: times of words, speakers.

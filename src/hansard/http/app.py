@@ -20,19 +20,27 @@ from hansard.http import errors
 from hansard.http.middleware import BodyLimit, RequestLog, UploadGate
 from hansard.http.openai_models import Models
 from hansard.http.places import UploadPlaces
+from hansard.http.request_metrics import RequestMetrics
 from hansard.http.routes import (
+    alerts,
+    analytics,
     audio,
+    dashboard,
     editing,
     engines,
+    events,
     health,
     live,
     metrics,
     openai,
+    performance,
     realtime,
     search,
     transcriptions,
     uploads,
+    webhooks,
 )
+from hansard.http.sse import Streams
 from hansard.http.uploads import describe_json_bodies
 from hansard.http.waiting import Waiting
 from hansard.observability import shared_metrics
@@ -43,6 +51,8 @@ A recording goes in, a true record comes out: a transcript, or an honest account
 
     curl -F file=@talk.mp3 http://localhost:8000/transcriptions
     curl http://localhost:8000/transcriptions/{id}
+
+How the service does is on the page of [analytics](/analytics).
 
 What is refused is answered with [problem details](https://www.rfc-editor.org/rfc/rfc9457) that say what to do next.
 Every answer carries an `X-Request-ID`, yours if you sent one; the service's log has it on every line.
@@ -59,6 +69,9 @@ TAGS = [
     {"name": "uploads", "description": "Recordings on their way in, by the tus protocol; they go on where they broke."},
     {"name": "openai", "description": "OpenAI's audio API, for programs that speak it already."},
     {"name": "engines", "description": "What does the listening."},
+    {"name": "events", "description": "What has happened, and what happens: the audit trail, live."},
+    {"name": "analytics", "description": "How the service did: throughput, latency, errors, costs, functions."},
+    {"name": "webhooks", "description": "Other systems that are told of events: signed, retried, on record."},
     {"name": "health", "description": "For whoever keeps the service running."},
 ]
 
@@ -79,13 +92,16 @@ def create_app(container: Container) -> FastAPI:
     )
     app.state.container = container
     app.state.waiting = Waiting(container.changes, container.cancel)
+    app.state.streams = Streams()
+    app.state.together = events.Together()
     app.state.models = Models(container.engines, container.settings.openai_api_models, container.submit.check)
     errors.install(app)
     max_upload_bytes = container.settings.max_upload_bytes
     app.state.places = places = UploadPlaces(container.settings.max_concurrent_uploads)
     app.add_middleware(BodyLimit, max_upload_bytes=max_upload_bytes)
     app.add_middleware(UploadGate, places=places, room=container.disk_room, max_upload_bytes=max_upload_bytes)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RequestLog, probe_every=container.settings.log_probe_every)
+    app.add_middleware(RequestMetrics, counters=container.request_counters, routes=app.routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
     for router in URL_ROUTERS:
         app.include_router(router, include_in_schema=False)
@@ -98,11 +114,17 @@ def create_app(container: Container) -> FastAPI:
         audio.router,
         uploads.router,
         engines.router,
+        analytics.router,
+        events.router,
+        webhooks.router,
+        alerts.router,
         openai.router,
         live.router,
         realtime.router,
         health.router,
         metrics.router,
+        performance.router,
+        dashboard.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)
@@ -124,14 +146,20 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     container = cast(Container, app.state.container)
     container.health.start()
     container.live.start()
-    listening = asyncio.create_task(container.changes.listen())
+    container.process_gauges.start()
+    container.performance_recorder.start()
+    beside = (container.changes.listen(), container.event_feed.run(), container.keep_house_without_worker())
+    tasks = [asyncio.ensure_future(each) for each in beside]
     # What was imported stays: leave it out of every later collection, which would hold up all requests.
     gc.collect()
     gc.freeze()
     yield
-    listening.cancel()
+    for task in tasks:
+        task.cancel()
     container.live.stop()
     container.health.stop()
+    container.process_gauges.stop()
+    container.performance_recorder.stop()
     container.close()
 
 

@@ -81,6 +81,9 @@ CODE_OF: Mapping[int, str] = {
 """Codes of refusals that the framework makes itself."""
 
 
+REFUSAL = "refusal"
+"""Where a request's state has the code and the category that its line in the log shows."""
+
 BODY_UNWANTED: Mapping[str, str] = {"Connection": "close"}
 """Goes with an answer given before all of the body has come in: without it the client would go on sending."""
 
@@ -160,6 +163,7 @@ def _answer(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """In the shape of the API that was asked; `param` is the field at fault, which OpenAI's names."""
+    scope.setdefault("state", {})[REFUSAL] = {"code": code, "category": category.value}
     if openai_errors.speaks_openai(scope["path"]):
         return openai_errors.refusal(
             status, detail=detail, code=code, category=category, help=help, param=param, headers=headers
@@ -204,7 +208,8 @@ def refused(request: Request, error: HansardError, *, headers: Mapping[str, str]
     failure = error.failure
     status = _status_of(type(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, _NO_FAULT_OF_OURS):
-        logger.opt(exception=error).bind(code=failure.code).error("The request could not be served.")
+        told = logger.opt(exception=error).bind(code=failure.code, category=failure.category.value)
+        told.error("The request could not be served.")
     more_headers = dict(headers or {})
     if failure.retryable:
         more_headers["Retry-After"] = str(_retry_after_seconds(error))

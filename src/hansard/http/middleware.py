@@ -1,8 +1,12 @@
-"""What every request goes through: its correlation id, its line in the log, and the limits on what comes in."""
+"""What every request goes through: its ids, its line in the log and its span, and the limits on what comes in."""
 
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import count
 from uuid import uuid4
 
 from loguru import logger
@@ -10,12 +14,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hansard.application.origin import acting, current_origin, new_trace_id, trace_given
+from hansard.application.ports.tracing import NO_SPAN, Fact, Span, SpanKind
 from hansard.application.room import DiskRoom
 from hansard.domain.errors import HansardError
 from hansard.http import tus
-from hansard.http.errors import BODY_UNWANTED, TooLarge, refused, unexpected_problem
+from hansard.http.errors import BODY_UNWANTED, REFUSAL, TooLarge, refused, unexpected_problem
 from hansard.http.places import UploadPlaces
-from hansard.observability import logging
+from hansard.observability import tracing
+
+CLIENT = "client"
+"""The actor of what requests do."""
 
 REQUEST_ID_HEADER = "X-Request-ID"
 ACCEPTED_REQUEST_ID = re.compile(r"[!-~]{1,128}")
@@ -28,7 +37,7 @@ MOST_JSON_BYTES = 8 * 1024 * 1024
 """Room for the transcript of a whole day, as an editor saves it."""
 
 ASKED_AGAIN_AND_AGAIN = frozenset({"/health", "/metrics"})
-"""By machines, which would fill the log."""
+"""By machines, which would fill the log, as do all below `/health/`."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's number for a request whose client went away before it was answered."""
@@ -36,51 +45,83 @@ CLIENT_CLOSED_REQUEST = 499
 
 @dataclass(frozen=True, slots=True)
 class RequestLog:
-    """Gives each request its id, logs its end in one line, and answers exceptions that nobody expected."""
+    """Gives each request its id and its place in a trace, logs its end in one line, and answers exceptions that nobody
+    expected.
+
+    Of questions that machines ask again and again, and that are answered well, one in `probe_every` is logged at INFO;
+    0: none.
+    """
 
     app: ASGIApp
+    probe_every: int = 0
+    _probes: Iterator[int] = field(default_factory=count, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["type"] == "websocket":
-            await self._connect(scope, receive, send, request_id)
-            return
-        exchange = _Exchange(receive, send, request_id)
-        with logging.context(request_id=request_id):
-            started = time.perf_counter()
-            try:
-                await self.app(scope, exchange.receive, exchange.send)
-            except ClientDisconnect:
-                exchange.status = CLIENT_CLOSED_REQUEST
-            except Exception:  # noqa: BLE001 - nobody is left to handle it: it is logged once, and answered
-                logger.exception("An unexpected error stopped the request.")
-                if exchange.status is None:
-                    await unexpected_problem(scope)(scope, receive, exchange.send)
-            finally:
-                _log(scope, exchange, duration_ms=(time.perf_counter() - started) * 1000)
+        given = trace_given(headers.getlist("traceparent"), headers.getlist("tracestate"))
+        trace = given or {"trace_id": new_trace_id()}
+        answer = self._connect if scope["type"] == "websocket" else self._answer
+        with acting(actor=CLIENT, request_id=request_id, **trace), _span(scope, request_id) as span:
+            await answer(scope, receive, send, span)
 
-    async def _connect(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
+        exchange = _Exchange(receive, send)
+        started = time.perf_counter()
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = CLIENT_CLOSED_REQUEST
+        except Exception:  # noqa: BLE001 - nobody is left to handle it: it is logged once, and answered
+            logger.exception("An unexpected error stopped the request.")
+            if exchange.status is None:
+                await unexpected_problem(scope)(scope, receive, exchange.send)
+        finally:
+            self._log(scope, exchange, duration_ms=(time.perf_counter() - started) * 1000)
+            _note(span, scope, exchange)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         """The same for a WebSocket, which has one line at its beginning, too: it may stay for hours."""
 
         async def send_with_id(message: Message) -> None:
             if message["type"] in {"websocket.accept", "websocket.http.response.start"}:
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                _add_ids(message)
             await send(message)
 
-        with logging.context(request_id=request_id):
-            # Not the query, which may hold a session's id or a prompt.
-            told, started = logger.bind(path=_path(scope)), time.perf_counter()
-            told.info("WebSocket asked for.")
-            try:
-                await self.app(scope, receive, send_with_id)
-            except Exception:  # noqa: BLE001 - nobody is left to handle it: it is logged once, and the server closes
-                logger.exception("An unexpected error stopped the connection.")
-            finally:
-                told.bind(duration_ms=round((time.perf_counter() - started) * 1000, 1)).info("WebSocket ended.")
+        # Not the query, which may hold a session's id or a prompt.
+        told, started = logger.bind(path=_path(scope)), time.perf_counter()
+        told.info("WebSocket asked for.")
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 - nobody is left to handle it: it is logged once, the server closes
+            logger.exception("An unexpected error stopped the connection.")
+            span.fail(type(error).__name__)
+        finally:
+            span.rename(f"WebSocket {_route(scope) or ''}".rstrip())
+            told.bind(duration_ms=round((time.perf_counter() - started) * 1000, 1)).info("WebSocket ended.")
+
+    def _log(self, scope: Scope, exchange: "_Exchange", *, duration_ms: float) -> None:
+        refusal = scope["state"].get(REFUSAL, {})
+        told = logger.bind(
+            method=scope["method"],
+            path=_path(scope),
+            route=_route(scope),
+            status=exchange.status,
+            duration_ms=round(duration_ms, 1),
+            received_bytes=exchange.received_bytes,
+            sent_bytes=exchange.sent_bytes,
+            **refusal,
+        )
+        told.log("DEBUG" if self._is_passed_over(scope, exchange) else "INFO", "Request answered.")
+
+    def _is_passed_over(self, scope: Scope, exchange: "_Exchange") -> bool:
+        if not _is_probe(scope) or exchange.status is None or exchange.status >= HTTPStatus.BAD_REQUEST:
+            return False
+        return not self.probe_every or next(self._probes) % self.probe_every != 0
 
 
 def _request_id(headers: Headers) -> str:
@@ -88,11 +129,45 @@ def _request_id(headers: Headers) -> str:
     return given if ACCEPTED_REQUEST_ID.fullmatch(given) else uuid4().hex
 
 
+def _span(scope: Scope, request_id: str) -> AbstractContextManager[Span]:
+    """By https://opentelemetry.io/docs/specs/semconv/http/http-spans/; the query and the client's address stay out."""
+    if _is_probe(scope) or not tracing.is_on():
+        return nullcontext(NO_SPAN)
+    method, server = scope.get("method", "GET"), scope.get("server") or (None, None)
+    facts: dict[str, Fact | None] = {
+        "http.request.method": method,
+        "url.path": _path(scope),
+        "url.scheme": scope.get("scheme"),
+        "server.address": server[0],
+        "server.port": server[1],
+        "network.protocol.version": scope.get("http_version"),
+        "hansard.request_id": request_id,
+    }
+    return tracing.span(method, kind=SpanKind.SERVER, facts=facts)
+
+
+def _note(span: Span, scope: Scope, exchange: "_Exchange") -> None:
+    route = _route(scope)
+    if route is not None:
+        span.rename(f"{scope['method']} {route}")
+    span.note(
+        {
+            "http.route": route,
+            "http.response.status_code": exchange.status,
+            "http.request.body.size": exchange.received_bytes,
+            "http.response.body.size": exchange.sent_bytes,
+            "hansard.error.code": scope["state"].get(REFUSAL, {}).get("code"),
+        }
+    )
+    if exchange.status is None or exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(str(exchange.status or "no_answer"))
+
+
 class _Exchange:
     """Listens in on one request: its status once the answer began, and the bytes that passed."""
 
-    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
-        self._receive, self._send, self._request_id = receive, send, request_id
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
         self.status: int | None = None
         self.received_bytes = 0
         self.sent_bytes = 0
@@ -105,9 +180,17 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self._request_id
+            _add_ids(message)
         self.sent_bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+def _add_ids(message: Message) -> None:
+    """`traceresponse` is W3C's draft for what a request has become part of; `traceparent` goes the other way only."""
+    origin, headers = current_origin(), MutableHeaders(scope=message)
+    headers[REQUEST_ID_HEADER] = origin.request_id or ""
+    if tracing.is_on() and origin.traceparent is not None:
+        headers["traceresponse"] = origin.traceparent
 
 
 def _path(scope: Scope) -> str:
@@ -115,17 +198,13 @@ def _path(scope: Scope) -> str:
     return scope.get("raw_path", b"").decode("latin-1") or scope["path"]
 
 
-def _log(scope: Scope, exchange: _Exchange, *, duration_ms: float) -> None:
-    path = _path(scope)
-    level = "DEBUG" if path in ASKED_AGAIN_AND_AGAIN or path.startswith("/health/") else "INFO"
-    logger.bind(
-        method=scope["method"],
-        path=path,
-        status=exchange.status,
-        duration_ms=round(duration_ms, 1),
-        received_bytes=exchange.received_bytes,
-        sent_bytes=exchange.sent_bytes,
-    ).log(level, "Request answered.")
+def _route(scope: Scope) -> str | None:
+    """The template of the path, as `/audio/{audio_id}`; None where there is nothing at it."""
+    return getattr(scope.get("route"), "path", None)
+
+
+def _is_probe(scope: Scope) -> bool:
+    return scope["path"] in ASKED_AGAIN_AND_AGAIN or scope["path"].startswith("/health/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Requests refuse fields they don't know by name: a feature that is not there must
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic.fields import FieldInfo
 
+from hansard.application.ports.records import TranscriptionFilter
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import Category
 from hansard.domain.transcription import AUTO, AttemptOutcome, Channels, Parameters, Status, Task
@@ -55,6 +56,11 @@ def _from_json(value: object) -> object:
         raise ValueError("must be a JSON object of strings") from error
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 PlainText = Annotated[str, AfterValidator(_storable)]
 LanguageCode = Annotated[
     str,
@@ -68,6 +74,13 @@ Metadata = Annotated[
     ],
     BeforeValidator(_from_json, json_schema_input_type=dict[str, str]),
 ]
+
+MetadataLabel = Annotated[PlainText, Field(max_length=565, pattern="^[^:]{1,64}:")]
+"""A label to look for, as `key:value`."""
+
+
+def labels(given: list[MetadataLabel]) -> dict[str, str]:
+    return dict(label.split(":", 1) for label in given)
 
 
 class TranscriptionWish(BaseModel):
@@ -214,6 +227,32 @@ class PageQuery(BaseModel):
 class TranscriptionsQuery(PageQuery):
     status: Status | None = Field(default=None, description="Only transcriptions in this state.")
     audio_id: UUID | None = Field(default=None, description="Only transcriptions of this audio file.")
+    engine: Annotated[PlainText, Field(max_length=100)] | None = Field(
+        default=None, description="Only transcripts that this engine wrote, such as `whisper`."
+    )
+    language: LanguageCode | None = Field(
+        default=None, description="Only transcripts of what is said in this language, such as `en`."
+    )
+    since: Moment | None = Field(
+        default=None, description="Only those asked for at this time or later; UTC, unless it says otherwise."
+    )
+    until: Moment | None = Field(default=None, description="Only those asked for before this time.")
+    metadata: list[MetadataLabel] = Field(
+        default_factory=list,
+        max_length=MOST_METADATA_KEYS,
+        description="Only those with this label, written `key:value`. May be given again: all must be there.",
+    )
+
+    def filter(self) -> TranscriptionFilter:
+        return TranscriptionFilter(
+            status=self.status,
+            audio_id=self.audio_id,
+            engine=self.engine,
+            language=self.language,
+            since=self.since,
+            until=self.until,
+            metadata=labels(self.metadata),
+        )
 
 
 def _within(rule: str) -> FieldInfo:
@@ -439,7 +478,9 @@ class TranscriptionSummary(BaseModel):
     attempts: list[TranscriptionAttempt]
     parameters: RequestedParameters
     metadata: dict[str, str]
-    pipeline_run_id: str | None = Field(description="The ZenML run that did the work.")
+    pipeline_run_id: str | None = Field(
+        description="The ZenML run that did the work; null when it is not kept any more."
+    )
     request_id: str | None = Field(description="The X-Request-ID of the request that asked for it.")
     created_at: datetime
     started_at: datetime | None

@@ -1,21 +1,22 @@
 """What is asked of a search, and what it answers, as it goes over the wire."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from hansard.application.ports.records import SearchQuery
-from hansard.http.schemas import EXAMPLE_AUDIO_ID, EXAMPLE_ID, LanguageCode, PageQuery, PlainText
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-MetadataLabel = Annotated[PlainText, Field(max_length=565, pattern="^[^:]{1,64}:")]
+from hansard.http.schemas import (
+    EXAMPLE_AUDIO_ID,
+    EXAMPLE_ID,
+    LanguageCode,
+    MetadataLabel,
+    Moment,
+    PageQuery,
+    PlainText,
+    labels,
+)
 
 
 class SearchParameters(PageQuery):
@@ -55,7 +56,7 @@ class SearchParameters(PageQuery):
             file_name=self.file_name,
             since=self.since,
             until=self.until,
-            metadata=dict(label.split(":", 1) for label in self.metadata),
+            metadata=labels(self.metadata),
         )
 
 

@@ -1,9 +1,16 @@
-"""Tells the log of every try of every engine."""
+"""Tells the log, and the trace, of every try of every engine."""
 
 from loguru import logger
 
 from hansard.domain.transcription import Attempt, AttemptOutcome
 from hansard.observability.events import facts
+from hansard.observability.tracing import trace_attempt
+
+
+def observe_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:
+    """An `AttemptObserver`."""
+    log_attempt(attempt, retry_in_seconds)
+    trace_attempt(attempt, retry_in_seconds)
 
 
 def log_attempt(attempt: Attempt, retry_in_seconds: float | None) -> None:

@@ -14,6 +14,8 @@ from hansard.application.receive import Swept
 from hansard.application.reconcile import Mended
 from hansard.domain.errors import Category, EngineOutOfUse, Failure
 from hansard.domain.events import (
+    AlertFired,
+    AlertResolved,
     AudioFileDeleted,
     AudioFileErased,
     CanaryRecognised,
@@ -23,10 +25,12 @@ from hansard.domain.events import (
     EngineEnabled,
     EngineFellBack,
     Event,
+    EventsPruned,
     Interruption,
     TranscriptEdited,
     TranscriptionDeleted,
     TranscriptionInterrupted,
+    WebhookDisabled,
 )
 
 if TYPE_CHECKING:
@@ -59,12 +63,15 @@ def log_event(event: Event) -> None:
             _of_transcription(event).bind(revision=revision, change=change).info("The transcript was corrected.")
         case TranscriptionDeleted(status=status):
             _of_transcription(event).bind(status=status).info("The transcription is deleted.")
-        case AudioFileDeleted():
-            told = logger.bind(audio_id=event.subject, size_bytes=event.size_bytes, transcriptions=event.transcriptions)
-            told.info("The audio file is deleted; what lies outside the database is erased next.")
-        case AudioFileErased():
-            told = logger.bind(audio_id=event.subject, bytes_removed=event.bytes_removed)
-            told.bind(pipeline_runs=event.pipeline_runs).info("Nothing of the deleted audio file is left.")
+        case AudioFileDeleted() | AudioFileErased():
+            _tell_of_deletion(event)
+        case AlertFired() | AlertResolved():
+            _tell_of_alert(event)
+        case EventsPruned(through_position=position, count=count):
+            told = logger.bind(count=count, through_position=position)
+            told.info("Old events were removed from the audit trail.")
+        case WebhookDisabled():
+            _tell_of_disabled_webhook(event)
         case _:
             pass
 
@@ -97,6 +104,31 @@ def _tell_of_engine(
             told.info("An operator put the engine back into use.")
         case CanaryRecognised():
             _tell_of_canary(event)
+
+
+def _tell_of_alert(alert: AlertFired | AlertResolved) -> None:
+    told = logger.bind(alert=alert.subject, severity=alert.severity, value=alert.value, threshold=alert.threshold)
+    if isinstance(alert, AlertFired):
+        told = told.bind(help=alert.help, code="alert_fired", category=Category.SERVER.value)
+        told.error("An alert fires: {}", alert.message)
+    else:
+        told.bind(firing_seconds=alert.firing_seconds).info("An alert is over.")
+
+
+def _tell_of_deletion(event: AudioFileDeleted | AudioFileErased) -> None:
+    match event:
+        case AudioFileDeleted():
+            told = logger.bind(audio_id=event.subject, size_bytes=event.size_bytes, transcriptions=event.transcriptions)
+            told.info("The audio file is deleted; what lies outside the database is erased next.")
+        case AudioFileErased():
+            told = logger.bind(audio_id=event.subject, bytes_removed=event.bytes_removed)
+            told.bind(pipeline_runs=event.pipeline_runs).info("Nothing of the deleted audio file is left.")
+
+
+def _tell_of_disabled_webhook(event: WebhookDisabled) -> None:
+    failing_since = event.failing_since and event.failing_since.isoformat(timespec="seconds")
+    told = logger.bind(webhook_id=event.subject, reason=event.reason, failing_since=failing_since)
+    told.warning("A webhook is disabled: nothing more is sent to it until somebody enables it.")
 
 
 def _tell_of_canary(canary: CanaryRecognised) -> None:

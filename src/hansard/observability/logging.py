@@ -4,84 +4,71 @@ Our own code logs with `from loguru import logger`; the standard library's loggi
 are brought in here. Libraries are heard one level up: at INFO only their warnings, at DEBUG their INFO too, and never
 their DEBUG, where they print what they carry (SQL parameters, request bodies).
 
-Nothing in a message can forge a second line, end the colours or show a secret: see `_ESCAPES` and `_SECRETS`.
+Every line has the ids of `current_origin`. What it looks like is in `log_lines.py`, what it hides in `redaction.py`,
+and where it is kept in `log_files.py`.
 """
 
-import json
 import logging
 import os
-import re
 import sys
 import threading
-import traceback
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from loguru import logger
 
+from hansard.application.origin import current_origin
 from hansard.domain.errors import HansardError
+from hansard.observability.log_files import LogFile
+from hansard.observability.log_lines import LEVEL_COLOURS, as_json, line_of, pretty
+from hansard.observability.redaction import redact
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
-_ID_CHARACTERS = 8
-_DIM, _RESET = "\x1b[2m", "\x1b[0m"
-_LEVEL_COLOURS = {
-    "TRACE": "\x1b[2m",
-    "DEBUG": "\x1b[36m",
-    "INFO": "\x1b[32m",
-    "SUCCESS": "\x1b[32m",
-    "WARNING": "\x1b[33m",
-    "ERROR": "\x1b[31m",
-    "CRITICAL": "\x1b[1;31m",
-}
-_CONTROL_CHARACTERS = (
-    *range(0x20),
-    *range(0x7F, 0xA0),
-    *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029),
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-)
-_ESCAPES = {code: f"\\u{code:04x}" for code in _CONTROL_CHARACTERS} | {9: "\\t", 10: "\\n", 13: "\\r"}
-"""What could start a new line, move the cursor or turn the reading direction, written out. Valid inside JSON."""
-
-_SECRETS = (
-    (re.compile(r"\bsk-[\w-]{12,}"), "sk-***"),
-    (re.compile(r"(?i)(authorization\W{1,4}(?:bearer|basic)\s+)[\w.~+/=-]+"), r"\1***"),
-    (re.compile(r"(://[^\s:/@]*):[^\s/@]+@"), r"\1:***@"),
-)
-"""Keys of OpenAI's kind, credentials of an Authorization header, passwords in URLs."""
-
 _HUSHED = ("zenml.zen_stores.base_zen_store",)
 """Warns, of all things, that it made its default stack."""
 
-_COLUMNS = ("process", "request_id", "transcription_id")
 
-
-def configure(*, process: str, level: str, format: str, colour: bool | None = None) -> None:
+def configure(
+    *, process: str, level: str, format: str, colour: bool | None = None, file: LogFile | None = None
+) -> None:
     """Set up this process's log, on the standard error stream; again replaces what was there.
 
     `process` names it on every line (`api`, `worker.1`); `format` is `pretty` or `json`; `colour` None is by the
-    terminal, `FORCE_COLOR` and `NO_COLOR`.
+    terminal, `FORCE_COLOR` and `NO_COLOR`. With a `file`, see `also_to`.
     """
     level = level.upper()
     # Not sys.stderr: others replace that, or its `write`.
     stream = sys.__stderr__ or sys.stderr
-    render = _json_line if format == "json" else _pretty(colour=_wants_colour(stream) if colour is None else colour)
+    render = as_json if format == "json" else pretty(colour=wants_colour(stream) if colour is None else colour)
 
     def write(message: "Message") -> None:
         # One write a record, beneath the text layer: lines of different processes don't mix, and neither an encoding
         # nor a wrapped `write` can get in the way.
-        stream.buffer.write(redact(render(message.record)).encode("utf-8", "backslashreplace"))
+        stream.buffer.write(_encoded(render(line_of(message.record))))
         stream.buffer.flush()
 
     logger.remove()
-    logger.configure(extra={"process": process})
+    logger.configure(extra={"process": process}, patcher=add_origin)
     logger.add(write, level=level, format=lambda _: "", colorize=False, backtrace=False, diagnose=False)
     _StandardLogging.install(level)
+    if file is not None:
+        also_to(file, level=level)
+
+
+def also_to(file: LogFile, *, level: str) -> None:
+    """Write the log, from `level` up, to `file` too, as JSON lines. Only after `configure`."""
+    sink = _FileSink(file)
+    logger.add(sink, level=level.upper(), format=lambda _: "", colorize=False, backtrace=False, diagnose=False)
+
+
+def add_origin(record: "Record") -> None:
+    """Loguru's patcher: the ids of what is being done."""
+    origin = current_origin()
+    record["extra"].setdefault("request_id", origin.request_id)
+    record["extra"].setdefault("trace_id", origin.trace_id)
 
 
 def strip_foreign_handlers() -> None:
@@ -95,88 +82,28 @@ def strip_foreign_handlers() -> None:
 
 
 def context(**fields: object) -> AbstractContextManager[None]:
-    """Put `fields` (`request_id`, `transcription_id`) on every line logged inside, also by threads that
-    `asyncio.to_thread` starts; None is left out.
+    """Put `fields` (`transcription_id`) on every line logged inside, also by threads that `asyncio.to_thread` starts;
+    None is left out. The request's and the trace's ids come from `acting`.
     """
     return logger.contextualize(**{name: value for name, value in fields.items() if value is not None})
 
 
-def redact(text: str) -> str:
-    """`text` without the secrets that are known by their look."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
+class _FileSink:
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
+
+    def write(self, message: "Message") -> None:
+        self._file.write(_encoded(as_json(line_of(message.record))))
+
+    def stop(self) -> None:
+        self._file.close()
 
 
-# ── Two formats ──────────────────────────────────────────────────────────────────────────────────────────
+def _encoded(line: str) -> bytes:
+    return redact(line).encode("utf-8", "backslashreplace")
 
 
-def _pretty(*, colour: bool) -> "Callable[[Record], str]":
-    def paint(code: str, text: str) -> str:
-        return f"{code}{text}{_RESET}" if colour else text
-
-    def render(record: "Record") -> str:
-        extra = record["extra"]
-        level = record["level"].name
-        columns = [
-            paint(_DIM, f"{record['time']:%H:%M:%S}.{record['time'].microsecond // 1000:03d}"),
-            paint(_LEVEL_COLOURS.get(level, ""), f"{level:<8}"),
-            f"{_escaped(extra.get('process', '')):<9}",
-            *(paint(_DIM, f"{_short(extra.get(name)):<{_ID_CHARACTERS}}") for name in _COLUMNS[1:]),
-            _escaped(record["message"]),
-        ]
-        fields = [f"{_escaped(name)}={_value(value)}" for name, value in extra.items() if name not in _COLUMNS]
-        if fields:
-            columns.append(paint(_DIM, " ".join(fields)))
-        # Indented, so that no line of a traceback reads as a record of its own.
-        trace = "".join(f"    {line.translate(_ESCAPES)}\n" for line in _traceback(record).split("\n") if line)
-        return f"{' '.join(columns)}\n{trace}"
-
-    return render
-
-
-def _json_line(record: "Record") -> str:
-    extra = record["extra"]
-    line: dict[str, object] = {
-        "time": record["time"].astimezone(UTC).isoformat(timespec="milliseconds"),
-        "level": record["level"].name,
-        "process": extra.get("process"),
-        "request_id": extra.get("request_id"),
-        "transcription_id": extra.get("transcription_id"),
-        "message": record["message"],
-        "logger": extra.get("logger", record["name"]),
-    }
-    own = {*line, "exception"}
-    fields = {name: value for name, value in extra.items() if name not in {*_COLUMNS, "logger"}}
-    line |= {f"{name}_" if name in own else name: value for name, value in fields.items()}
-    if trace := _traceback(record):
-        line["exception"] = trace
-    return json.dumps(line, ensure_ascii=False, default=str).translate(_ESCAPES) + "\n"
-
-
-def _traceback(record: "Record") -> str:
-    raised = record["exception"]
-    if raised is None or raised.type is None:
-        return ""
-    return "".join(traceback.format_exception(raised.type, raised.value, raised.traceback)).rstrip("\n")
-
-
-def _short(identifier: object) -> str:
-    return _escaped("-" if identifier is None else identifier)[:_ID_CHARACTERS]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    text = _escaped(value)
-    return json.dumps(text, ensure_ascii=False) if not text or any(mark in text for mark in ' "=') else text
-
-
-def _escaped(value: object) -> str:
-    return str(value).translate(_ESCAPES)
-
-
-def _wants_colour(stream: TextIO) -> bool:
+def wants_colour(stream: TextIO) -> bool:
     """As https://no-color.org and https://force-color.org have it."""
     if os.environ.get("NO_COLOR"):
         return False
@@ -213,16 +140,24 @@ class _StandardLogging(logging.Handler):
         threading.excepthook = lambda thread: _log_uncaught(thread.exc_type, thread.exc_value, thread.exc_traceback)
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Never raises: a library that cannot say something must not be kept from doing it."""
+        try:
+            self._tell(record)
+        except Exception:  # noqa: BLE001 - the standard library would print what it was about, whatever that is
+            logger.bind(logger=record.name).warning("What a library had to say could not be put into words.")
+
+    def _tell(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if record.name == "py.warnings":
             message = message.partition("\n")[0]  # the rest quotes the source
 
-        level = record.levelname if record.levelname in _LEVEL_COLOURS else record.levelno
-        if record.exc_info is not None and isinstance(record.exc_info[1], HansardError):
+        level = record.levelname if record.levelname in LEVEL_COLOURS else record.levelno
+        raised = record.exc_info or None  # some say False
+        if raised is not None and isinstance(raised[1], HansardError):
             # One of ours, which passes through a library on its way to the record: it says all in a line.
-            logger.bind(logger=record.name, error=record.exc_info[1]).log(_lowered(level), message)
+            logger.bind(logger=record.name, error=raised[1]).log(_lowered(level), message)
             return
-        logger.bind(logger=record.name).opt(exception=record.exc_info).log(level, message)
+        logger.bind(logger=record.name).opt(exception=raised).log(level, message)
 
 
 def _lowered(level: str | int) -> str | int:

@@ -5,6 +5,9 @@ the process is killed. It names the files by process id, and leaves them behind 
 they belong to a numbered place instead, that one process holds at a time by a lock, which the system takes from it
 when it dies. Who comes next takes the place and counts on: there are never more files than there were processes at
 one time, no count is lost, and containers that share a directory, each with a process 1, don't share a file.
+
+What a process uses at the moment (memory, connections) is told in the same way, by gauges, and only while it lives:
+who comes next begins them anew.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
@@ -14,11 +17,12 @@ import fcntl
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 from loguru import logger
 from prometheus_client import Metric, values
@@ -29,10 +33,17 @@ from prometheus_client.registry import Collector
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client looks for the directory, each time it opens a file there."""
 
-FILE_BYTES = 256 * 1024
-"""Five times what our metrics fill: a file that had to grow would do so without asking the disk for room."""
+FILE_BYTES: Mapping[str, int] = MappingProxyType(
+    {"counter": 512 * 1024, "histogram": 2 * 1024 * 1024, "gauge_livesum": 64 * 1024, "gauge_livemax": 64 * 1024}
+)
+"""More than our metrics fill with every label there is: a file that had to grow would do so without asking the disk for
+room. By kind of metric, as prometheus_client names their files."""
 
-_KINDS = ("counter", "histogram")
+_DAMAGE = (OSError, ValueError, RuntimeError, struct.error)
+"""What reading a spoilt file may raise."""
+
+_OF_THE_LIVING = "gauge_live"
+"""Begins the names of what ends with its process."""
 
 
 def share(directory: Path) -> None:
@@ -56,7 +67,7 @@ def clear(directory: Path) -> None:
         lock = _lock(lock_file)
         if lock is None:
             continue
-        for file in _files(directory, lock_file.stem):
+        for file in _files(directory, lock_file.stem).values():
             file.unlink(missing_ok=True)
         os.close(lock)
 
@@ -74,8 +85,19 @@ class AllProcesses(Collector):
     directory: Path
 
     def collect(self) -> Iterable[Metric]:
-        files = [str(file) for file in sorted(self.directory.glob("*.db")) if _is_readable(file)]
-        return MultiProcessCollector.merge(files, accumulate=True)
+        held = {place for place in self._places() if _is_held(self.directory / f"{place}.lock")}
+        files = [
+            file
+            for file in sorted(self.directory.glob("*.db"))
+            if not file.name.startswith(_OF_THE_LIVING) or _place_of(file) in held
+        ]
+        try:
+            return _merged(files)
+        except _DAMAGE:
+            return _merged(filter(_is_readable, files))
+
+    def _places(self) -> Iterator[str]:
+        return (_place_of(file) for file in self.directory.glob(f"{_OF_THE_LIVING}sum_*.db"))
 
 
 def _take_place(directory: Path) -> str:
@@ -84,8 +106,10 @@ def _take_place(directory: Path) -> str:
         if lock is None:
             continue
         try:
-            for file in _files(directory, place):
-                _make_ready(file)
+            for kind, file in _files(directory, place).items():
+                if kind.startswith(_OF_THE_LIVING):
+                    file.unlink(missing_ok=True)
+                _make_ready(file, FILE_BYTES[kind])
         except OSError:
             os.close(lock)
             raise
@@ -107,22 +131,41 @@ def _lock(file: Path) -> int | None:
     return descriptor
 
 
-def _files(directory: Path, place: str) -> Iterator[Path]:
-    """As prometheus_client names them."""
-    return (directory / f"{kind}_{place}.db" for kind in _KINDS)
+def _is_held(file: Path) -> bool:
+    """Whether a process that lives has the place. A process that begins at the very moment takes the next one."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
-def _make_ready(file: Path) -> None:
+def _files(directory: Path, place: str) -> dict[str, Path]:
+    """By kind, as prometheus_client names them."""
+    return {kind: directory / f"{kind}_{place}.db" for kind in FILE_BYTES}
+
+
+def _place_of(file: Path) -> str:
+    return file.stem.rpartition("_")[2]
+
+
+def _make_ready(file: Path, size_bytes: int) -> None:
     """Have room for everything on the disk before it is needed.
 
     prometheus_client would make a file with nothing in it. To write to such a file when the disk is full is no error
     that could be caught: the system ends the process.
     """
-    if _is_readable(file) and file.stat().st_size >= FILE_BYTES:
+    if _is_readable(file) and file.stat().st_size >= size_bytes:
         return
     fresh = file.with_suffix(".new")
     try:
-        fresh.write_bytes(bytes(FILE_BYTES))
+        fresh.write_bytes(bytes(size_bytes))
     except OSError:
         with suppress(OSError):
             fresh.unlink()
@@ -130,11 +173,15 @@ def _make_ready(file: Path) -> None:
     fresh.replace(file)
 
 
+def _merged(files: Iterable[Path]) -> Iterable[Metric]:
+    return MultiProcessCollector.merge([str(file) for file in files], accumulate=True)
+
+
 def _is_readable(file: Path) -> bool:
     """A machine that lost its power may leave half a file; it must not spoil the others."""
     try:
         for key, *_ in MmapedDict.read_all_values_from_file(file):
             json.loads(key)
-    except (OSError, ValueError, RuntimeError, struct.error):
+    except _DAMAGE:
         return False
     return True

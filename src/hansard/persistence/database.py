@@ -32,9 +32,15 @@ TRIED_OUT_AFTER_SECONDS = 5.0
 """A connection that lay idle for longer is tried out before it is used: what is between it and the server may have
 forgotten it. Of one used just now it is enough that the server has not hung up."""
 
+FROZEN_SECONDS = 30.0
+"""How long a transaction may do nothing. Writers of events wait for each other: one that froze (a process that was
+stopped, a machine that is gone) would hold up all others for good. Ours are short, and come to a rest for milliseconds.
+"""
+
 _POLL_SECONDS = 0.2
 _CONNECT_SECONDS = 5
 _DRIVER = "postgresql+psycopg"
+VARIABLE = "HANSARD_DATABASE_URL"
 
 Revive = Callable[[], object]
 """Called when the server does not answer, before the next try: starts the embedded one again. It may raise
@@ -47,18 +53,40 @@ def connect(url: str, *, application_name: str = "hansard", revive: Revive | Non
     Raises `ConfigurationError` when there is no PostgreSQL 15 or newer that can be used. Later, a server that stays
     away is a `StorageError`, raised by whatever needed it.
     """
-    address = _address(url)
-    _check(address)
+    _check(_address(url))
+    return pool(url, application_name=application_name, revive=revive, patience_seconds=PATIENCE_SECONDS)
+
+
+def pool(
+    url: str,
+    *,
+    application_name: str = "hansard",
+    revive: Revive | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
+    frozen_seconds: float = FROZEN_SECONDS,
+    variable: str = VARIABLE,
+) -> Engine:
+    """As `connect`, without trying it out: whether there is anything shows when it is used. Each new connection is
+    tried for `patience_seconds`, and the server ends a transaction that does nothing for `frozen_seconds`. `variable`
+    is where `url` comes from.
+    """
+    address = _address(url, variable)
+    given = address.query.get("options", "")
     engine = create_engine(
         address,
-        connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": _CONNECT_SECONDS,
+            # Before what the URL says, which wins.
+            "options": f"-c idle_in_transaction_session_timeout={frozen_seconds * 1000:.0f} {given}".rstrip(),
+        },
         isolation_level="READ COMMITTED",  # who waits for a row's lock has to see what the holder wrote
         pool_size=5,
         max_overflow=MOST_CONNECTIONS - 5,
         json_serializer=_to_json,
         hide_parameters=True,  # an error's message ends in the log, and they hold what people said
     )
-    event.listen(engine, "do_connect", _patiently(revive))
+    event.listen(engine, "do_connect", _patiently(revive, patience_seconds))
     event.listen(engine, "handle_error", _translate)
     event.listen(engine, "checkin", _note_use)
     event.listen(engine, "checkout", _trying_out(engine.dialect))
@@ -71,20 +99,31 @@ def ping(engine: Engine) -> None:
         connection.execute(text("SELECT 1"))
 
 
+def sizes_bytes(engine: Engine) -> dict[str, int]:
+    """What the database takes on its disk, and the one of the analytics where that is on the same server."""
+    sizes = text(
+        "SELECT CASE WHEN datname = current_database() THEN 'operational' ELSE 'analytics' END, pg_database_size(oid) "
+        "FROM pg_database WHERE datname IN (current_database(), current_database() || '_analytics') "
+        "AND has_database_privilege(oid, 'CONNECT')"
+    )
+    with engine.connect() as connection:
+        return dict(connection.execute(sizes).tuples().all())
+
+
 def without_password(url: str) -> str:
     """`url` as it may be shown and logged."""
     return _shown(_address(url))
 
 
-def _address(url: str) -> URL:
+def _address(url: str, variable: str = VARIABLE) -> URL:
     try:
         address = make_url(url)
     except ArgumentError:
         address = None
     if address is None or address.drivername not in {"postgresql", "postgres"}:
         raise ConfigurationError(
-            "HANSARD_DATABASE_URL is not the URL of a PostgreSQL database.",
-            help="Write it as postgresql://user:password@host:5432/name, or unset it to use the embedded database.",
+            f"{variable} is not the URL of a PostgreSQL database.",
+            help="Write it as postgresql://user:password@host:5432/name, or unset it for its default.",
         )
     return address.set(drivername=_DRIVER)
 
@@ -121,9 +160,9 @@ def _check(address: URL) -> None:
         )
 
 
-def _patiently(revive: Revive | None) -> Callable[..., DBAPIConnection]:
+def _patiently(revive: Revive | None, patience_seconds: float) -> Callable[..., DBAPIConnection]:
     def dial(dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        give_up_at = time.monotonic() + patience_seconds
         reason: StorageError | None = None
         while True:
             try:
@@ -149,7 +188,7 @@ def _note_use(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -
 
 
 def _trying_out(dialect: Dialect) -> Callable[..., None]:
-    """As SQLAlchemy's `pool_pre_ping`, which asks the server each time: a third of what a short transaction waits for."""
+    """As SQLAlchemy's `pool_pre_ping`, which asks the server each time: one more round trip in each transaction."""
 
     def try_out(connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
         used_at = entry.info.get("used_at")

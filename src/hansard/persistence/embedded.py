@@ -169,6 +169,15 @@ def stop(data_dir: Path, *, shelter: Path = SHELTER) -> None:
             _cluster(own, shelter, any_version=True).stop()
 
 
+def server_process(data_dir: Path) -> psutil.Process | None:
+    """The data directory's database server, while it runs: the parent of all its processes."""
+    data = _home(data_dir.resolve() / "postgresql") / "data"
+    try:
+        return psutil.Process(int(_recorded(data)[0])) if _postmaster_lives(data) else None
+    except (psutil.Error, IndexError):  # it ended between two looks
+        return None
+
+
 def upgrade_cluster(data_dir: Path, *, shelter: Path = SHELTER) -> Path | None:
     """Bring a database made by an older PostgreSQL to the version that the wheel brings, with its `pg_upgrade`.
 

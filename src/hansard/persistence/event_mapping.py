@@ -1,48 +1,13 @@
 """Events to rows and back: the columns that are asked for, and the facts of each type as JSON."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from hansard.domain import events
 from hansard.domain.errors import Failure
-from hansard.domain.events import Event
+from hansard.domain.events import EVENT_TYPES, Event
 from hansard.persistence.mapping import Row, failure_from_json, failure_to_json, number_or_none, storable
-
-EVENT_TYPES: Mapping[str, type[Event]] = {
-    event.type: event
-    for event in (
-        events.AudioFileUploaded,
-        events.AudioFileDeleted,
-        events.AudioFileErased,
-        events.TranscriptionQueued,
-        events.TranscriptionRetried,
-        events.TranscriptionStarted,
-        events.TranscriptionProgressed,
-        events.TranscriptionInterrupted,
-        events.EngineAttempted,
-        events.EngineFellBack,
-        events.TranscriptionCompleted,
-        events.TranscriptionFailed,
-        events.TranscriptionCancelled,
-        events.TranscriptEdited,
-        events.TranscriptionDeleted,
-        events.EngineCircuitOpened,
-        events.EngineCircuitClosed,
-        events.EngineDisabled,
-        events.EngineEnabled,
-        events.CanaryRecognised,
-        events.AlertFired,
-        events.AlertResolved,
-        events.WebhookRegistered,
-        events.WebhookChanged,
-        events.WebhookDisabled,
-        events.WebhookDeleted,
-        events.EventsPruned,
-    )
-}
 
 
 def event_to_row(event: Event) -> Row:

@@ -172,6 +172,8 @@ def _attempt_to_json(attempt: Attempt) -> Json:
         "ended_at": None if attempt.ended_at is None else attempt.ended_at.isoformat(),
         "outcome": attempt.outcome.value,
         "recognised_seconds": attempt.recognised_seconds,
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
         "provider_request_id": _storable_or_none(attempt.provider_request_id),
         "failure": None if attempt.failure is None else failure_to_json(attempt.failure),
     }
@@ -186,6 +188,8 @@ def _attempt_from_json(data: Json) -> Attempt:
         ended_at=None if data["ended_at"] is None else datetime.fromisoformat(data["ended_at"]),
         outcome=AttemptOutcome(data["outcome"]),
         recognised_seconds=data["recognised_seconds"],
+        input_tokens=data.get("input_tokens", 0),
+        output_tokens=data.get("output_tokens", 0),
         provider_request_id=data["provider_request_id"],
         failure=None if data["failure"] is None else failure_from_json(data["failure"]),
     )

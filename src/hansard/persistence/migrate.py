@@ -1,4 +1,4 @@
-"""Bringing the database to the version that the code was written for.
+"""Bringing a database to the version that the code was written for: the operational one, or one with its own scripts.
 
 Migrations only go forward; the way back is a backup.
 """
@@ -19,6 +19,9 @@ from hansard.domain.errors import ConfigurationError
 _LOCK = 0x48414E53
 """Names the advisory lock that keeps two processes from migrating at once ("HANS")."""
 
+OPERATIONAL = "hansard.persistence:migrations"
+"""Where the migrations of the operational database are, as Alembic wants it."""
+
 Extra = Callable[[Connection], object]
 """Brings what others keep in this database up to date: the queue. It commits what it does."""
 
@@ -32,18 +35,20 @@ class MigrationStatus:
     pending: tuple[str, ...]
 
 
-def upgrade(engine: Engine, extras: Iterable[Extra] = ()) -> None:
-    """Apply what is pending, then `extras`. Any number of processes may call this at once; one does the work."""
+def upgrade(engine: Engine, extras: Iterable[Extra] = (), *, scripts: str = OPERATIONAL) -> None:
+    """Apply what is pending of `scripts`, then `extras`. Of any number of processes that call this at once, one does
+    the work.
+    """
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         try:
-            before = _status(connection)
+            before = _status(connection, scripts)
             connection.rollback()
             if before.pending:
-                command.upgrade(configuration(connection), "head")
+                command.upgrade(configuration(connection, scripts), "head")
                 connection.commit()
-                logger.bind(before=before.current, now=before.head).info("The database was migrated.")
+                logger.bind(scripts=scripts, before=before.current, now=before.head).info("A database was migrated.")
             for extra in extras:
                 extra(connection)
         finally:
@@ -52,20 +57,20 @@ def upgrade(engine: Engine, extras: Iterable[Extra] = ()) -> None:
             connection.commit()
 
 
-def status(engine: Engine) -> MigrationStatus:
+def status(engine: Engine, *, scripts: str = OPERATIONAL) -> MigrationStatus:
     with engine.connect() as connection:
-        return _status(connection)
+        return _status(connection, scripts)
 
 
-def configuration(connection: Connection) -> Config:
+def configuration(connection: Connection, scripts: str = OPERATIONAL) -> Config:
     """Alembic's, without a file. To draft a migration, pass it to `alembic.command.revision(…, autogenerate=True)`."""
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "hansard.persistence:migrations")
+    config.set_main_option("script_location", scripts)
     return config
 
 
-def _status(connection: Connection) -> MigrationStatus:
-    scripts = ScriptDirectory.from_config(configuration(connection))
+def _status(connection: Connection, location: str) -> MigrationStatus:
+    scripts = ScriptDirectory.from_config(configuration(connection, location))
     current = MigrationContext.configure(connection).get_current_revision()
     head = scripts.get_current_head() or ""
     try:

@@ -3,7 +3,7 @@
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from hansard.application.ports.paging import Page
-from hansard.application.ports.records import IdempotencyKey
+from hansard.application.ports.records import IdempotencyKey, TranscriptionFilter
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
 from hansard.domain.diarization import Turn
@@ -39,7 +39,7 @@ from hansard.domain.errors import InvalidRequest, NotFound, RevisionMismatch
 from hansard.domain.revision import Hunk, Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
-from hansard.domain.transcription import Parameters, Status, Transcription
+from hansard.domain.transcription import Parameters, Transcription
 from hansard.persistence import mapping, search_index, statements, tables
 from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.notifications import CHANNEL
@@ -119,20 +119,11 @@ class SqlTranscriptionRepository:
         self._log_events(transcription)
 
     def page(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        status: Status | None = None,
-        audio_id: UUID | None = None,
+        self, wanted: TranscriptionFilter | None = None, *, limit: int, cursor: str | None = None
     ) -> Page[Transcription]:
-        table = tables.transcriptions
-        query = select(table)
-        if status is not None:
-            query = query.where(table.c.status == status.value)
-        if audio_id is not None:
-            query = query.where(table.c.audio_id == audio_id)
-        return _page(self.connection, query, table.c.created_at, mapping.transcription_from_row, limit, cursor)
+        query = select(tables.transcriptions).where(*_conditions(wanted or TranscriptionFilter()))
+        moment = tables.transcriptions.c.created_at
+        return _page(self.connection, query, moment, mapping.transcription_from_row, limit, cursor)
 
     def of_audio(self, audio_id: UUID) -> tuple[Transcription, ...]:
         table = tables.transcriptions
@@ -179,6 +170,10 @@ class SqlTranscriptRepository:
 
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
         found = self.connection.execute(statements.PASSAGES, {"wanted_id": transcription_id})
+        return tuple(mapping.passage_from_row(row) for row in found.mappings())
+
+    def passages_after(self, transcription_id: UUID, count: int) -> tuple[RecognisedPassage, ...]:
+        found = self.connection.execute(statements.PASSAGES_AFTER, {"wanted_id": transcription_id, "count": count})
         return tuple(mapping.passage_from_row(row) for row in found.mappings())
 
     def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
@@ -321,6 +316,24 @@ def _with_hunk(segments: ColumnElement[Any], hunk: Hunk) -> ColumnElement[Any]:
     inserted = literal([mapping.segment_to_json(segment) for segment in hunk.inserted], tables.JSON)
     with_rest = inserted.op("||")(part(f"{hunk.at + len(hunk.removed)} to last"))
     return part(f"0 to {hunk.at - 1}").op("||")(with_rest) if hunk.at else with_rest
+
+
+def _conditions(wanted: TranscriptionFilter) -> Iterator[ColumnElement[bool]]:
+    row = tables.transcriptions.c
+    if wanted.status is not None:
+        yield row.status == wanted.status.value
+    if wanted.audio_id is not None:
+        yield row.audio_id == wanted.audio_id
+    if wanted.engine is not None:
+        yield wanted.engine == tables.RESULT_ENGINE
+    if wanted.language is not None:
+        yield wanted.language == tables.RESULT_LANGUAGE
+    if wanted.since is not None:
+        yield row.created_at >= wanted.since
+    if wanted.until is not None:
+        yield row.created_at < wanted.until
+    if wanted.metadata:
+        yield row.parameters.contains({"metadata": dict(wanted.metadata)})
 
 
 def _is_key(key: IdempotencyKey) -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from hansard.persistence import mapping, search_query, search_terms, tables
 from hansard.persistence.search_index import filters, stems_of, words_of
 from hansard.persistence.search_query import Words
 from hansard.persistence.search_terms import STEMMERS, Stems
+from hansard.timing.decorators import time_it
 
 NEWEST = 15_000
 """Segments that are gone through, newest first, before the index is asked: a common word is found among them."""
@@ -68,6 +69,7 @@ class SqlSearchIndex:
     connection: Connection
     newest: int = NEWEST
 
+    @time_it
     def find(self, query: SearchQuery, *, owner: str, limit: int, cursor: str | None = None) -> Page[SearchHit]:
         words = search_query.parse(query.words)
         after = None if cursor is None else _position(cursor)

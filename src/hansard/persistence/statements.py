@@ -6,7 +6,7 @@ SQLAlchemy takes as long to put a statement together as the server takes to do i
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, Table, Text, bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, Select, Table, Text, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -50,6 +50,14 @@ PASSAGES = (
     .where(tables.passages.c.transcription_id == _ID)
     .order_by(tables.passages.c.start_seconds, tables.passages.c.end_seconds, tables.passages.c.decoding)
 )
+
+PASSAGES_AFTER = (
+    select(tables.passages)
+    .where(tables.passages.c.transcription_id == _ID)
+    .order_by(tables.passages.c.decoding, tables.passages.c.start_seconds)
+    .offset(bindparam("count", type_=BigInteger))
+)
+"""What is heard again comes after all that was heard first, and each of it in order of time."""
 
 EVENTS = (
     select(tables.events)

@@ -6,10 +6,12 @@
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -20,7 +22,7 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData(
     naming_convention={
@@ -81,6 +83,11 @@ transcriptions = Table(
     Index(None, "status", "created_at", "id"),
     Index(None, "audio_id", "created_at", "id"),
 )
+
+RESULT_ENGINE = transcriptions.c.result["engine"].astext
+RESULT_LANGUAGE = transcriptions.c.result["language"].astext
+Index("ix_transcriptions_result_engine", RESULT_ENGINE, transcriptions.c.created_at, transcriptions.c.id)
+Index("ix_transcriptions_result_language", RESULT_LANGUAGE, transcriptions.c.created_at, transcriptions.c.id)
 
 speech = Table(
     "speech",
@@ -167,6 +174,8 @@ events = Table(
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     UniqueConstraint("id"),
+    # A moment that no reader could take would keep the trail from being verified.
+    CheckConstraint("occurred_at BETWEEN '1970-01-01Z' AND '3000-01-01Z'", name="ck_events_occurred_at"),
     Index(None, "subject", "position"),
     Index(None, "type", "position"),
     Index(None, "request_id", "position"),
@@ -186,6 +195,59 @@ circuits = Table(
     Column("last_success_at", MOMENT),
     Column("last_failure_at", MOMENT),
     Column("last_failure", JSON),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("since", MOMENT),
+    Column("fired_at", MOMENT),
+    Column("severity", Text, nullable=False),
+    Column("threshold", NUMBER, nullable=False),
+    Column("value", NUMBER),
+    Column("message", Text, nullable=False),
+    Column("measured_at", MOMENT),
+    Column("trouble", Text),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("event_types", ARRAY(Text), nullable=False),
+    Column("filter", JSON),
+    Column("description", Text),
+    Column("secrets", JSON, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    # None: it is enabled.
+    Column("disabled_reason", Text),
+    Column("failing_since", MOMENT),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", ID, primary_key=True, server_default=func.gen_random_uuid()),
+    # The order in which they were made.
+    Column("number", BigInteger, Identity(always=True), nullable=False),
+    # No foreign key: see webhooks.py.
+    Column("webhook_id", ID, nullable=False),
+    Column("event_id", ID, nullable=False),
+    Column("event_position", BigInteger, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
+    Column("status", Text, nullable=False, server_default="pending"),
+    Column("next_attempt_at", MOMENT),
+    Column("attempts", JSON, nullable=False, server_default="[]"),
+    Column("body", Text),
+    Column("replay_of", ID),
+    Index(None, "webhook_id", "number"),
+    Index(None, "webhook_id", "status", "number"),
+    Index(None, "webhook_id", "event_position"),
+    Index("ix_webhook_deliveries_pending", "webhook_id", "next_attempt_at", postgresql_where="status = 'pending'"),
 )
 
 idempotency_keys = Table(

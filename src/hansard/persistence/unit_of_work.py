@@ -1,6 +1,6 @@
 """One short transaction over everything that is kept: rows, events and jobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -8,8 +8,11 @@ from loguru import logger
 from sqlalchemy import Connection, Engine, text
 
 from hansard.application.origin import Origin, current_origin
+from hansard.application.ports.notifications import Notification
 from hansard.application.ports.work import JobQueue
 from hansard.domain.events import Event
+from hansard.persistence.alerts import SqlAlertRepository, SqlOutcomeLog
+from hansard.persistence.checkpoints import SqlCheckpointRepository
 from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.repositories import (
     SqlAudioRepository,
@@ -19,6 +22,8 @@ from hansard.persistence.repositories import (
     SqlTranscriptRepository,
 )
 from hansard.persistence.search import SqlSearchIndex
+from hansard.persistence.webhooks import SqlDeliveryRepository, SqlWebhookRepository
+from hansard.timing.decorators import time_it
 
 _NOT_WAITING_FOR_THE_DISK = text("SET LOCAL synchronous_commit TO off")
 
@@ -27,7 +32,7 @@ class SqlUnitOfWork:
     """`job_queue` makes the queue that enqueues on the unit's own connection, so that a job commits with its row.
 
     `tell` hears of each event once it is committed: for logs and metrics, which may miss one when a process dies.
-    `origin` says who does what is being done.
+    `origin` says who does what is being done. `announce` says who is to be notified of an event.
     """
 
     audio: SqlAudioRepository
@@ -36,6 +41,11 @@ class SqlUnitOfWork:
     search: SqlSearchIndex
     circuits: SqlCircuitRepository
     idempotency: SqlIdempotencyRepository
+    webhooks: SqlWebhookRepository
+    deliveries: SqlDeliveryRepository
+    alerts: SqlAlertRepository
+    outcomes: SqlOutcomeLog
+    checkpoints: SqlCheckpointRepository
     events: SqlEventLog
     jobs: JobQueue
 
@@ -45,11 +55,13 @@ class SqlUnitOfWork:
         job_queue: Callable[[Connection], JobQueue],
         tell: Callable[[Event], object] = lambda _: None,
         origin: Callable[[], Origin] = current_origin,
+        announce: Callable[[Event], Iterable[Notification]] = lambda _: (),
     ) -> None:
         self._engine = engine
         self._job_queue = job_queue
         self._tell = tell
         self._origin = origin
+        self._announce = announce
 
     def __enter__(self) -> Self:
         self._connection = self._engine.connect()
@@ -60,6 +72,11 @@ class SqlUnitOfWork:
         self.search = SqlSearchIndex(self._connection)
         self.circuits = SqlCircuitRepository(self._connection, self.events)
         self.idempotency = SqlIdempotencyRepository(self._connection)
+        self.webhooks = SqlWebhookRepository(self._connection, self.events)
+        self.deliveries = SqlDeliveryRepository(self._connection)
+        self.alerts = SqlAlertRepository(self._connection, self.events)
+        self.outcomes = SqlOutcomeLog(self._connection)
+        self.checkpoints = SqlCheckpointRepository(self._connection)
         self.jobs = self._job_queue(self._connection)
         return self
 
@@ -68,12 +85,17 @@ class SqlUnitOfWork:
     ) -> None:
         self._connection.close()  # which rolls back what was not committed
 
+    @time_it
     def commit(self) -> None:
-        self.events.write()
+        for event in self.events.waiting:
+            for notification in self._announce(event):
+                self.jobs.defer_notification(notification)
+        self.jobs.defer_webhook_turns(self.events.write())
         self._connection.commit()
         for event in self.events.pull_written():
             self._tell_of(event)
 
+    @time_it
     def checkpoint(self) -> None:
         self._connection.execute(_NOT_WAITING_FOR_THE_DISK)
         self.commit()

@@ -1,6 +1,6 @@
 """A transcription matters more than its trace in ZenML: where ZenML fails, the job goes on without it and says so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,7 +9,7 @@ from uuid import UUID
 from loguru import logger
 
 from hansard.application.ports.clock import Clock
-from hansard.application.ports.work import PipelineRunner
+from hansard.application.ports.work import PipelineRunner, PipelineTrace
 from hansard.domain.errors import StorageError
 from hansard.pipelines.zenml_runner import ZenmlFailed
 
@@ -61,6 +61,14 @@ class TrackedWherePossible:
     def forget(self, transcription_id: UUID) -> int:
         """Raises `StorageError`; then it is to be repeated."""
         return self.tracked.forget(transcription_id)
+
+    def traces_before(self, moment: datetime, *, limit: int | None = None) -> tuple[PipelineTrace, ...]:
+        """Raises `StorageError`."""
+        return self.tracked.traces_before(moment, limit=limit)
+
+    def remove(self, traces: Sequence[PipelineTrace]) -> None:
+        """Raises `StorageError`; then it is to be repeated."""
+        self.tracked.remove(traces)
 
     def _failure_of(self, transcription_id: UUID, run: int) -> ZenmlFailed | None:
         try:

@@ -8,6 +8,7 @@ from loguru import logger
 
 from hansard.application.transcribe import Steps
 from hansard.domain.errors import HansardError
+from hansard.observability import tracing
 
 Measurements = Mapping[str, str | int | float | bool]
 
@@ -45,21 +46,23 @@ class MeasuredSteps:
     def run_rest(self, transcription_id: UUID, run: int) -> None:
         """The steps that are not finished, in order."""
         steps = {"prepare": self.prepare, "recognise": self.recognise, "diarize": self.diarize, "settle": self.settle}
-        if not self.diarization_is_wanted(transcription_id):
+        if not self.diarization_is_wanted(transcription_id, run):
             del steps["diarize"]
         for name, step in steps.items():
             if name not in self.finished:
                 step(transcription_id, run)
 
-    def diarization_is_wanted(self, transcription_id: UUID) -> bool:
-        """A step that has nothing to do would still cost its bookkeeping. Raises `NotFound`."""
-        return self.steps.diarize.is_wanted(transcription_id)
+    def diarization_is_wanted(self, transcription_id: UUID, run: int) -> bool:
+        """A step that has nothing to do would still cost its bookkeeping. Raises `Superseded`."""
+        return self.steps.diarize.is_wanted(transcription_id, run)
 
     def _measured(self, name: str, step: Callable[[], dict[str, object]]) -> Measurements:
         log = logger.bind(step=name)
         log.info("Step started.")
         try:
-            measured = step()
+            with tracing.span(name) as span:
+                measurements = _measurements(step())
+                span.note({f"hansard.{fact}": value for fact, value in measurements.items()})
         except Exception as error:
             self.failed = True
             if not isinstance(error, HansardError):
@@ -67,10 +70,13 @@ class MeasuredSteps:
                 log.exception("Step failed unexpectedly.")
             raise
         self.finished.add(name)
-        measurements = {
-            key: round(value, 3) if isinstance(value, float) else value
-            for key, value in measured.items()
-            if isinstance(value, str | int | float)
-        }
         log.bind(**measurements).info("Step finished.")
         return measurements
+
+
+def _measurements(measured: Mapping[str, object]) -> Measurements:
+    return {
+        name: round(value, 3) if isinstance(value, float) else value
+        for name, value in measured.items()
+        if isinstance(value, str | int | float)
+    }

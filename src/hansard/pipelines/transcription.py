@@ -13,6 +13,7 @@ from zenml.client import Client
 from zenml.enums import ExecutionMode, MetadataResourceTypes
 from zenml.models import RunMetadataResource
 
+from hansard.application.origin import current_origin
 from hansard.pipelines.steps import MeasuredSteps, Measurements
 from hansard.pipelines.zenml_traces import run_name
 
@@ -25,7 +26,7 @@ def run_pipeline(steps: MeasuredSteps, transcription_id: UUID, run: int) -> None
     ours = _steps.set(steps)
     try:
         named = transcription_pipeline.with_options(run_name=run_name(transcription_id, run))
-        named(str(transcription_id), run, diarized=steps.diarization_is_wanted(transcription_id))
+        named(str(transcription_id), run, diarized=steps.diarization_is_wanted(transcription_id, run))
     finally:
         _steps.reset(ours)
 
@@ -51,7 +52,7 @@ def diarize(transcription_id: str, run: int) -> None:
 
 @step
 def settle(transcription_id: str, run: int) -> None:
-    """Put the passages together and close the record; its measurements become the run's."""
+    """Put the passages together and close the record; its measurements become the run's, with the request's id."""
     _log(_steps.get().settle(UUID(transcription_id), run), of_the_run=True)
 
 
@@ -79,4 +80,7 @@ def _log(measurements: Measurements, *, of_the_run: bool = False) -> None:
         if of_the_run
         else RunMetadataResource(id=context.step_run.id, type=MetadataResourceTypes.STEP_RUN)
     )
-    Client().create_run_metadata(metadata={**measurements}, resources=[resource])
+    origin = current_origin()
+    ids = {"request_id": origin.request_id, "trace_id": origin.trace_id} if of_the_run else {}
+    known = {name: value for name, value in ids.items() if value is not None}
+    Client().create_run_metadata(metadata={**measurements, **known}, resources=[resource])

@@ -1,11 +1,14 @@
 """Runs each transcription as a ZenML pipeline run, on the stack that is active in our ZenML store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from threading import Lock
 from uuid import UUID
 
+from hansard.application.ports.work import PipelineTrace
 from hansard.application.transcribe import Steps
 from hansard.domain.errors import HansardError
+from hansard.observability import tracing
 from hansard.pipelines.steps import MeasuredSteps
 from hansard.pipelines.zenml_store import ZenmlStore
 
@@ -50,7 +53,8 @@ class ZenmlRunner:
                 self.warm_up()
                 from hansard.pipelines.transcription import run_pipeline  # noqa: PLC0415 - imports ZenML
 
-                run_pipeline(steps, transcription_id, run)
+                with tracing.span("pipeline", facts={"hansard.runner": "zenml"}):
+                    run_pipeline(steps, transcription_id, run)
             except Exception as error:
                 if steps.failed:
                     raise
@@ -62,3 +66,13 @@ class ZenmlRunner:
         """Raises `StorageError`. Does not wait for a run that is under way."""
         self.warm_up()
         return self._store.forget(transcription_id)
+
+    def traces_before(self, moment: datetime, *, limit: int | None = None) -> tuple[PipelineTrace, ...]:
+        """Raises `StorageError`."""
+        self.warm_up()
+        return self._store.traces_before(moment, limit=limit)
+
+    def remove(self, traces: Sequence[PipelineTrace]) -> None:
+        """Raises `StorageError`. Does not wait for a run that is under way."""
+        self.warm_up()
+        self._store.remove(traces)

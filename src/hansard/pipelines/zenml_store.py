@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 import hansard
+from hansard.application.ports.work import PipelineTrace
 from hansard.domain.errors import StorageError
 
 SOURCE_ROOT = Path(hansard.__file__).parent.parent
@@ -49,7 +50,7 @@ what became of a job whose store is away, `TrackedWherePossible` does.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRun:
-    """One ZenML run. `measurements` is empty until the run has settled."""
+    """One ZenML run: of a transcription, or a benchmark. `measurements` is empty until the run has settled."""
 
     id: str
     transcription_id: str
@@ -120,7 +121,7 @@ class ZenmlStore:
             return [
                 PipelineRun(
                     id=str(run.id),
-                    transcription_id=str((run.config.parameters or {}).get("transcription_id")),
+                    transcription_id=str((run.config.parameters or {}).get("transcription_id", "(a benchmark)")),
                     status=str(run.status),
                     created_at=run.created,
                     measurements=dict(run.run_metadata),
@@ -137,6 +138,20 @@ class ZenmlStore:
             from hansard.pipelines.zenml_traces import remove_traces  # noqa: PLC0415 - imports ZenML
 
             return remove_traces(_engine(), transcription_id)
+
+    def traces_before(self, moment: datetime, *, limit: int | None) -> tuple[PipelineTrace, ...]:
+        """The runs about transcriptions that were begun before that moment, oldest first. The store has to be open."""
+        with _translated():
+            from hansard.pipelines.zenml_traces import traces_before  # noqa: PLC0415 - imports ZenML
+
+            return traces_before(_engine(), moment, limit)
+
+    def remove(self, traces: Sequence[PipelineTrace]) -> None:
+        """Remove these runs, each in a commit of its own. The store has to be open. In any thread."""
+        with _translated():
+            from hansard.pipelines.zenml_traces import remove_runs  # noqa: PLC0415 - imports ZenML
+
+            remove_runs(_engine(), [UUID(trace.run_id) for trace in traces])
 
     @contextmanager
     def _locked(self) -> Generator[None]:

@@ -7,12 +7,15 @@ second in a store of 50,000 runs, during which nobody else writes. So the rows a
 Imported only after `ZenmlStore.open`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Table, delete, select
 from zenml.zen_stores.schemas import (
     PipelineRunSchema,
+    PipelineSchema,
     PipelineSnapshotSchema,
     RunMetadataResourceSchema,
     RunMetadataSchema,
@@ -21,12 +24,17 @@ from zenml.zen_stores.schemas import (
     StepRunSchema,
 )
 
+from hansard.application.ports.work import PipelineTrace
+
+PIPELINE = "transcription_pipeline"
+
 
 def _table(schema: type) -> Table:
     return schema.__table__  # type: ignore[attr-defined] - SQLModel adds it
 
 
 _RUN = _table(PipelineRunSchema)
+_PIPELINE = _table(PipelineSchema)
 _SNAPSHOT = _table(PipelineSnapshotSchema)
 _STEP = _table(StepRunSchema)
 _STEP_PARENT = _table(StepRunParentsSchema)
@@ -45,12 +53,7 @@ def run_name(transcription_id: UUID, run: int) -> str:
 
 def remove_traces(engine: Engine, transcription_id: UUID) -> int:
     """Delete every row about the runs of this transcription, also of a run that is under way; how many runs."""
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            # Off, it does not look for what else points to a row: nothing does. The setting is the connection's, so
-            # nobody else must get this one.
-            connection.detach()
-            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    with _connected(engine) as connection:
         # "/" comes next after ".": between them is what begins with the id and a dot.
         named = _RUN.c.name.between(f"{transcription_id}.", f"{transcription_id}/")
         runs = connection.execute(select(_RUN.c.id, _RUN.c.project_id, _RUN.c.snapshot_id).where(named)).all()
@@ -58,10 +61,47 @@ def remove_traces(engine: Engine, transcription_id: UUID) -> int:
         for run in runs:
             _remove_run(connection, run.id, run.project_id)
         for snapshot_id in snapshot_ids:
-            connection.execute(delete(_STEP_CONFIGURATION).where(_STEP_CONFIGURATION.c.snapshot_id == snapshot_id))
-            connection.execute(delete(_SNAPSHOT).where(_SNAPSHOT.c.id == snapshot_id))
+            _remove_snapshot(connection, snapshot_id)
         connection.commit()
     return len(runs)
+
+
+def traces_before(engine: Engine, moment: datetime, limit: int | None) -> tuple[PipelineTrace, ...]:
+    """The runs about transcriptions that were begun before that moment, oldest first."""
+    of_ours = select(_PIPELINE.c.id).where(_PIPELINE.c.name == PIPELINE)
+    began_before = _RUN.c.created < moment.astimezone(UTC).replace(tzinfo=None)
+    query = select(_RUN.c.id, _RUN.c.name).where(_RUN.c.pipeline_id.in_(of_ours), began_before)
+    with engine.connect() as connection:
+        runs = connection.execute(query.order_by(_RUN.c.created).limit(limit)).all()
+    return tuple(PipelineTrace(str(run.id), UUID(run.name.partition(".")[0])) for run in runs)
+
+
+def remove_runs(engine: Engine, run_ids: Sequence[UUID]) -> None:
+    """Delete every row about these runs. A commit for each, since nobody else can write to SQLite meanwhile."""
+    with _connected(engine) as connection:
+        for run_id in run_ids:
+            query = select(_RUN.c.id, _RUN.c.project_id, _RUN.c.snapshot_id).where(_RUN.c.id == run_id)
+            run = connection.execute(query).one_or_none()
+            if run is not None:
+                _remove_run(connection, run.id, run.project_id)
+                _remove_snapshot(connection, run.snapshot_id)
+            connection.commit()
+
+
+@contextmanager
+def _connected(engine: Engine) -> Generator[Connection]:
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            # Off, it does not look for what else points to a row: nothing does. The setting is the connection's, so
+            # nobody else must get this one.
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+        yield connection
+
+
+def _remove_snapshot(connection: Connection, snapshot_id: UUID) -> None:
+    connection.execute(delete(_STEP_CONFIGURATION).where(_STEP_CONFIGURATION.c.snapshot_id == snapshot_id))
+    connection.execute(delete(_SNAPSHOT).where(_SNAPSHOT.c.id == snapshot_id))
 
 
 def _remove_run(connection: Connection, run_id: UUID, project_id: UUID) -> None:

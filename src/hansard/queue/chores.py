@@ -8,10 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
 from loguru import logger
+from procrastinate import PsycopgConnector
 from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException
 
+from hansard.application.origin import acting, new_trace_id
 from hansard.application.ports.work import Chore
 from hansard.domain.errors import HansardError
 
@@ -27,18 +30,45 @@ _CLAIM = """
 """
 
 
+API_LOOKS_SECONDS = 5.0
+"""The shortest pause between two looks of the API, which does what no worker did in time."""
+
+
+async def keep_house_without_worker(conninfo: str, chores: Sequence[Chore], *, host: str) -> None:
+    """The API's part in the chores, until it is cancelled: those that need no worker. One connection of its own."""
+    own = [chore for chore in chores if chore.needs_no_worker]
+    while own:
+        connector = PsycopgConnector(
+            conninfo=conninfo, kwargs={"application_name": "hansard api chores"}, min_size=1, max_size=1, timeout=5.0
+        )
+        try:
+            await connector.open_async()
+            await Housekeeping(
+                connector=connector,
+                chores=own,
+                host=host,
+                in_thread=asyncio.to_thread,
+                look_seconds=API_LOOKS_SECONDS,
+            ).keep()
+        except (ConnectorException, psycopg.OperationalError) as error:
+            logger.debug("The chores wait for the database: {}", error.__cause__ or error)
+            await asyncio.sleep(API_LOOKS_SECONDS)
+        finally:
+            await connector.close_async()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
     """One worker's part in the chores.
 
     `host` tells its machine from others. `look_seconds` is the shortest pause between two looks at what is due.
-    `in_thread` runs a chore away from the event loop, and raises what that raises.
+    `in_thread` runs a chore away from the event loop, in its caller's context, and raises what that raises.
     """
 
     connector: BaseConnector
     chores: Sequence[Chore]
     host: str
-    in_thread: Callable[[Callable[[], object]], Awaitable[None]]
+    in_thread: Callable[[Callable[[], object]], Awaitable[object]]
     look_seconds: float
     _at_work: dict[str, "asyncio.Task[None]"] = field(default_factory=dict[str, "asyncio.Task[None]"])
 
@@ -82,7 +112,10 @@ class Housekeeping:
 
     async def _do(self, chore: Chore) -> None:
         try:
-            await self.in_thread(chore.run)
+            with acting(actor=f"chore:{chore.name}", trace_id=new_trace_id()):
+                await self.in_thread(chore.run)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a chore, the worker has its jobs to do
-            unforeseen = not isinstance(error, HansardError)
-            logger.bind(chore=chore.name).opt(exception=unforeseen).error("A chore failed: {}", error)
+            told = logger.bind(chore=chore.name)
+            if isinstance(error, HansardError):
+                told = told.bind(code=error.failure.code, category=error.failure.category.value)
+            told.opt(exception=not isinstance(error, HansardError)).error("A chore failed: {}", error)

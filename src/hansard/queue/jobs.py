@@ -4,8 +4,8 @@ What a job says of itself stands in its arguments: whose it is, how long its rec
 that is asked about the queue is asked of one table, which holds no more than what is still to be done.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +16,28 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from procrastinate.tasks import configure_task
 from sqlalchemy import Connection, RowMapping, text
 
-from hansard.application.ports.work import Erasure, Waiting, WorkerState
+from hansard.application.origin import current_origin
+from hansard.application.ports.notifications import Level, Notification
+from hansard.application.ports.tracing import Fact, SpanKind, Spans, no_spans
+from hansard.application.ports.work import Erasure, Waiting, WebhookTurn, WorkerState
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import StorageError
 from hansard.domain.transcription import Transcription
 from hansard.queue.rank import ASSUMED_SECONDS, INTERACTIVE_PRIORITY, MOST_PRIORITY, rank
+from hansard.timing.decorators import time_it
 
 TRANSCRIPTIONS = "transcriptions"
 TRANSCRIBE = "transcribe"
 
 CHORES = "chores"
 ERASE = "erase"
+
+NOTIFICATIONS = "notifications"
+NOTIFY = "notify"
+
+WEBHOOKS = "webhooks"
+FAILING_WEBHOOKS = "failing_webhooks"
+DELIVER = "deliver"
 
 STALLED_SECONDS = 6.0
 """A worker that has not been heard of for so long is dead, and what it was doing is another's to do."""
@@ -66,7 +77,22 @@ _MORE_URGENT = text(f"""
      WHERE lock = :id AND status = 'doing'
 """)  # noqa: S608 - put together from constants, as the next
 
-_ALIVE = "last_heartbeat > now() - make_interval(secs => :stalled_seconds)"
+# A webhook has at most one job that waits, and one that is being done until which the other has to wait: however much
+# is to be sent to it, the queue stays short. The job that waits is written also where nothing changes: a worker that
+# took it before this commit would not see what it is for.
+_TURNS = text("""
+    INSERT INTO procrastinate_jobs AS job (queue_name, task_name, lock, queueing_lock, args, scheduled_at)
+    SELECT given.queue, :task, given.id, given.id, json_build_object('webhook_id', given.id), coalesce(given.at, now())
+      FROM unnest(cast(:ids AS text[]), cast(:queues AS text[]), cast(:moments AS timestamptz[]))
+           AS given (id, queue, at)
+     ORDER BY given.id
+        ON CONFLICT (queueing_lock) WHERE status = 'todo' DO UPDATE
+       SET queue_name = excluded.queue_name, scheduled_at = least(job.scheduled_at, excluded.scheduled_at)
+    RETURNING pg_notify('procrastinate_queue_v1#' || queue_name,
+                        json_build_object('type', 'job_inserted', 'job_id', id)::text)
+""")
+
+ALIVE = "last_heartbeat > now() - make_interval(secs => :stalled_seconds)"
 
 _WAITING = text(f"""
     SELECT count(*) FILTER (WHERE status = 'todo') AS jobs,
@@ -76,7 +102,7 @@ _WAITING = text(f"""
            coalesce(greatest(0, extract(epoch FROM now() - min({_SINCE}) FILTER (WHERE status = 'todo'))), 0)::float8
                AS oldest_seconds,
            count(*) FILTER (WHERE status = 'doing') AS running,
-           (SELECT count(*) FROM procrastinate_workers WHERE {_ALIVE}) AS workers
+           (SELECT count(*) FROM procrastinate_workers WHERE {ALIVE}) AS workers
       FROM procrastinate_jobs
      WHERE queue_name = :queue
 """)  # noqa: S608
@@ -86,7 +112,7 @@ _WORKERS = text(f"""
            (SELECT (args ->> 'transcription_id')::uuid FROM procrastinate_jobs
              WHERE worker_id = id AND status = 'doing' AND queue_name = :queue LIMIT 1) AS transcription_id
       FROM queue_workers JOIN procrastinate_workers ON worker_id = id
-     WHERE {_ALIVE}
+     WHERE {ALIVE}
      ORDER BY name, host, pid
 """)  # noqa: S608
 
@@ -96,7 +122,9 @@ class TranscriptionJobs:
     """The `JobQueue` of one unit of work: a job exists, or does not any more, once `connection` commits."""
 
     connection: Connection
+    spans: Spans = no_spans
 
+    @time_it
     def defer_transcription(self, transcription: Transcription, *, audio_seconds: float | None) -> None:
         """Its place in the queue is `rank`'s. Of two jobs for one transcription, one waits until the other is done."""
         asked = transcription.parameters
@@ -119,6 +147,7 @@ class TranscriptionJobs:
         )
         _defer(
             job,
+            self.spans,
             transcription_id=str(transcription.id),
             request_id=transcription.request_id,
             owner=transcription.owner,
@@ -150,8 +179,24 @@ class TranscriptionJobs:
         return bool(found.scalar())
 
     def defer_erasure(self, erasure: Erasure) -> None:
-        _defer(self._job(ERASE, CHORES), **_arguments(erasure))
+        _defer(self._job(ERASE, CHORES), self.spans, **_arguments(erasure))
 
+    def defer_notification(self, notification: Notification) -> None:
+        _defer(self._job(NOTIFY, NOTIFICATIONS), self.spans, **asdict(notification))
+
+    def defer_webhook_turns(self, turns: Sequence[WebhookTurn]) -> None:
+        if turns:
+            self.connection.execute(
+                _TURNS,
+                {
+                    "task": DELIVER,
+                    "ids": [str(turn.webhook_id) for turn in turns],
+                    "queues": [FAILING_WEBHOOKS if turn.is_failing else WEBHOOKS for turn in turns],
+                    "moments": [turn.at for turn in turns],
+                },
+            )
+
+    @time_it
     def waiting(self, owner: str) -> Waiting:
         found = self.connection.execute(
             _WAITING,
@@ -193,6 +238,12 @@ def erasure_of(arguments: Mapping[str, Any]) -> Erasure:
     )
 
 
+def notification_of(arguments: Mapping[str, Any]) -> Notification:
+    """What the arguments of a notifying job say."""
+    told = {name: arguments[name] for name in ("recipient", "title", "body")}
+    return Notification(**told, level=Level(arguments["level"]))
+
+
 def _worker_state(row: RowMapping) -> WorkerState:
     return WorkerState(
         name=row["name"],
@@ -214,9 +265,20 @@ def _arguments(erasure: Erasure) -> dict[str, Any]:
     }
 
 
-def _defer(job: JobDeferrer, **arguments: Any) -> None:
+def _defer(job: JobDeferrer, spans: Spans, **arguments: Any) -> None:
+    """With what asks for the job, so that whoever does it goes on in the same trace; a chore that asks for one again
+    has no request, and leaves the one that `arguments` name.
+    """
+    facts: dict[str, Fact | None] = {
+        "messaging.system": "procrastinate",
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "defer",
+        "messaging.destination.name": job.job.queue,
+        "hansard.task": job.job.task_name,
+    }
     try:
-        job.defer(**arguments)
+        with spans(f"defer {job.job.task_name}", kind=SpanKind.PRODUCER, facts=facts):
+            job.defer(**{**arguments, **current_origin().carried})
     except ConnectorException as error:
         raise StorageError(
             "The job could not be put into the queue.",

@@ -35,8 +35,9 @@ _FINISH = f"SELECT procrastinate_finish_job_v1(id, %(status)s, %(delete_job)s) {
 
 _RETRY = f"SELECT procrastinate_retry_job_v2(id, %(retry_at)s, NULL, NULL, NULL) {_OWN}"
 
-# Not procrastinate's own function: that counts an attempt, and a job that goes back undone was none.
-_BACK = "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, scheduled_at = now()"
+# Not procrastinate's own function: that counts an attempt, and a job that goes back undone was none. Its queueing lock
+# may be that of a job that waits by now.
+_BACK = "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, scheduled_at = now(), queueing_lock = NULL"
 
 _PUT_BACK = f"""
     WITH mine AS (SELECT id {_OWN}),
@@ -186,7 +187,8 @@ class SteadyJobManager(JobManager):
             logger.debug("The jobs of dead workers could not be looked for; the next heartbeat will: {}", error)
             return
         for row in swept:
-            about = {name: row["args"][name] for name in ("transcription_id", "audio_id") if name in row["args"]}
+            names = ("transcription_id", "audio_id", "webhook_id")
+            about = {name: row["args"][name] for name in names if name in row["args"]}
             logger.bind(**about).warning("The worker that was at this job died; it goes back into the queue.")
 
     async def _write(self, query: Any, **arguments: Any) -> None:  # noqa: ANN401 - LiteralString is theirs

@@ -5,11 +5,13 @@
     a job raised           `tasks.py` says what becomes of it
     the database is away   waited for
 
-A worker has two lanes: one transcription at a time, and beside it chores, which must not wait for hours of that.
+A worker has lanes: one transcription at a time, and beside it chores, notifications and webhooks, which must not wait
+for hours of that.
 """
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import threading
@@ -23,15 +25,30 @@ import psycopg
 from loguru import logger
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
+from psycopg_pool import AsyncConnectionPool
 
 from hansard.domain.errors import HansardError
 from hansard.queue.chores import Housekeeping
-from hansard.queue.jobs import CHORES, ERASE, STALLED_SECONDS, TRANSCRIBE, TRANSCRIPTIONS
+from hansard.queue.jobs import (
+    CHORES,
+    DELIVER,
+    ERASE,
+    FAILING_WEBHOOKS,
+    NOTIFICATIONS,
+    NOTIFY,
+    STALLED_SECONDS,
+    TRANSCRIBE,
+    TRANSCRIPTIONS,
+    WEBHOOKS,
+)
 from hansard.queue.manager import RECONNECT_SECONDS, Introduction, SteadyJobManager
 from hansard.queue.tasks import (
     CHORES_AT_ONCE,
+    FAILING_TURNS_AT_ONCE,
     LONGEST_BACKOFF_SECONDS,
     LONGEST_ERASURE_BACKOFF_SECONDS,
+    LONGEST_NOTIFY_BACKOFF_SECONDS,
+    TURNS_AT_ONCE,
     Duties,
     Leave,
     Tasks,
@@ -46,7 +63,13 @@ GRACE_SECONDS = 2.0
 EXIT_SECONDS = 2.0
 """How long putting jobs back and signing off may take on top; a database that is away must not hold us."""
 
-LANES = {TRANSCRIPTIONS: 1, CHORES: CHORES_AT_ONCE}
+LANES = {
+    TRANSCRIPTIONS: 1,
+    CHORES: CHORES_AT_ONCE,
+    NOTIFICATIONS: 1,
+    WEBHOOKS: TURNS_AT_ONCE,
+    FAILING_WEBHOOKS: FAILING_TURNS_AT_ONCE,
+}
 
 _POLL_SECONDS = 0.2
 
@@ -177,13 +200,15 @@ class _Worker:
         try:
             await self.tasks.aside(self.revive)
         except HansardError as error:
-            logger.error("The database could not be started again: {}", error)
+            told = logger.bind(code=error.failure.code, category=error.failure.category.value)
+            told.error("The database could not be started again: {}", error)
 
     async def _serve_on_one_connection(self) -> None:
         connector = PsycopgConnector(
             conninfo=self.conninfo,
             kwargs={"application_name": f"hansard {self.name}"},
-            configure=_forget_the_disk,
+            pool_factory=_pool,
+            configure=_configure,
             min_size=1,
             max_size=3,
             timeout=5.0,
@@ -195,6 +220,9 @@ class _Worker:
         again, erase_again = TryAgain(LONGEST_BACKOFF_SECONDS), TryAgain(LONGEST_ERASURE_BACKOFF_SECONDS)
         app.task(name=TRANSCRIBE, queue=TRANSCRIPTIONS, pass_context=True, retry=again)(self.tasks.transcribe)
         app.task(name=ERASE, queue=CHORES, pass_context=True, retry=erase_again)(self.tasks.erase)
+        tell_again = TryAgain(LONGEST_NOTIFY_BACKOFF_SECONDS)
+        app.task(name=NOTIFY, queue=NOTIFICATIONS, pass_context=True, retry=tell_again)(self.tasks.notify)
+        app.task(name=DELIVER, queue=WEBHOOKS, pass_context=True, retry=again)(self.tasks.deliver)
         try:
             await app.open_async()
             keeping = asyncio.create_task(self._keep_house(connector))
@@ -226,9 +254,25 @@ class _Worker:
             ).keep()
 
 
-async def _forget_the_disk(connection: psycopg.AsyncConnection[Any]) -> None:
-    """What a worker writes of a job (it is mine, it is done) a crash of the database may undo: then the job is taken
-    once more, and is found to have ended. Waiting for the disk each time would hold up those who wait for a transcript.
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    """All that procrastinate asks is one statement each time: no transaction needs to be begun and ended around it.
+
+    What a worker writes of a job (it is mine, it is done) a crash of the database may undo: then the job is taken once
+    more, and is found to have ended. Waiting for the disk each time would hold up those who wait for a transcript.
     """
+    await connection.set_autocommit(True)
     await connection.execute("SET synchronous_commit TO off")
-    await connection.commit()
+
+
+def _pool(**options: Any) -> "AsyncConnectionPool[psycopg.AsyncConnection[Any]]":
+    """procrastinate's, which would ask the server each time, before anything else, whether it is there."""
+    options["check"] = _require_not_hung_up
+    return AsyncConnectionPool(**options)
+
+
+async def _require_not_hung_up(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raises `psycopg.OperationalError`. With each heartbeat there is a true question to the server."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):  # it has sent something unasked: most of all, that it hung up
+        await AsyncConnectionPool.check_connection(connection)

@@ -1,1 +1,1 @@
-"""Recordings that a URL names, fetched without being led anywhere that only this machine may go."""
+"""Recordings and webhooks, by the URLs that people give: without being led anywhere that only this machine may go."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 import httpcore
 from httpcore import NetworkStream
 
-from hansard.domain.errors import DownloadFailed, UrlRefused
 from hansard.remote.addresses import AllowList, is_public, parse
 
 Resolve = Callable[[str, int], list[str]]
@@ -24,6 +23,25 @@ OTHER_SERVICES_PORTS = range(1024)
 """Below, services other than HTTP listen, which must not be talked to in a stranger's name (mail, for instance)."""
 
 WEB_PORTS = frozenset({80, 443})
+
+
+class NameUnknown(Exception):
+    """No name server knows the host."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"The name {host} could not be resolved.")
+
+
+class AddressRefused(Exception):
+    """It doesn't say which address: what a name means inside this network is nobody's business."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is not on the public internet, as seen from here.")
+
+
+class PortRefused(Exception):
+    def __init__(self, port: int) -> None:
+        super().__init__(f"Port {port} is not one that HTTP is spoken on.")
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -51,7 +69,10 @@ class Deadline:
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections to addresses that are public, or on the list. Raises `UrlRefused` for all others."""
+    """Opens connections to addresses that are public, or on the list.
+
+    Raises `AddressRefused` or `PortRefused` for all others, and `NameUnknown`, beside httpcore's own exceptions.
+    """
 
     def __init__(self, allowed: AllowList, deadline: Deadline, resolve: Resolve) -> None:
         self._allowed = allowed
@@ -69,7 +90,7 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> NetworkStream:
         """To the first address that answers, of those that may be connected to."""
         failure: Exception | None = None
-        for address in self._addresses(host, port):
+        for address in open_to(host, port, self._allowed, self._resolve):
             try:
                 stream = self._sockets.connect_tcp(
                     address, port, self._deadline.cap(timeout), local_address, socket_options
@@ -78,28 +99,6 @@ class GuardedBackend(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure or httpcore.ConnectError(f"{host} has no address")
-
-    def _addresses(self, host: str, port: int) -> list[str]:
-        """Those that may be connected to; a name may have others beside them."""
-        try:
-            found = self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
-            raise DownloadFailed(
-                f"The name {host} could not be resolved.",
-                code="url_unreachable",
-                help="Check the URL's spelling; or try again, a name server may be away.",
-            ) from error
-        if self._allowed.names(host):
-            return found
-        listed = [address for address in found if self._allowed.holds(parse(address))]
-        public = [address for address in found if is_public(parse(address))]
-        if found and not (listed or public):
-            raise refused_address(host)
-        if port in OTHER_SERVICES_PORTS and port not in WEB_PORTS:
-            public = []
-            if not listed:
-                raise refused_port(port)
-        return [*listed, *(address for address in public if address not in listed)]
 
 
 class _TimedStream(NetworkStream):
@@ -128,16 +127,20 @@ class _TimedStream(NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def refused_address(host: str) -> UrlRefused:
-    """It doesn't say which address: what a name means inside this network is nobody's business."""
-    return UrlRefused(
-        f"{host} is not on the public internet, as seen from here.",
-        help="Upload the file itself; or have the operator add the host or its network to HANSARD_URL_INPUT_ALLOWED.",
-    )
-
-
-def refused_port(port: int) -> UrlRefused:
-    return UrlRefused(
-        f"Port {port} is not one that files are fetched from.",
-        help="Use 80, 443, or one from 1024 on; or upload the file itself.",
-    )
+def open_to(host: str, port: int, allowed: AllowList, resolve: Resolve) -> list[str]:
+    """The addresses that may be connected to; a name may have others beside them. Raises as `GuardedBackend`."""
+    try:
+        found = resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise NameUnknown(host) from error
+    if allowed.names(host):
+        return found
+    listed = [address for address in found if allowed.holds(parse(address))]
+    public = [address for address in found if is_public(parse(address))]
+    if found and not (listed or public):
+        raise AddressRefused(host)
+    if port in OTHER_SERVICES_PORTS and port not in WEB_PORTS:
+        public = []
+        if not listed:
+            raise PortRefused(port)
+    return [*listed, *(address for address in public if address not in listed)]

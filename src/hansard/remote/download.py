@@ -22,8 +22,17 @@ from hansard import __version__
 from hansard.application.ports.storage import RemoteFile
 from hansard.domain.errors import DownloadFailed, DownloadTimedOut, StorageError, TooLarge, UrlRefused
 from hansard.remote.addresses import AllowList
-from hansard.remote.connection import Deadline, GuardedBackend, Resolve, resolve
+from hansard.remote.connection import (
+    AddressRefused,
+    Deadline,
+    GuardedBackend,
+    NameUnknown,
+    PortRefused,
+    Resolve,
+    resolve,
+)
 from hansard.remote.file_name import name_of
+from hansard.timing.decorators import monitor_performance
 
 HIGHEST_PORT = 65_535
 MOST_REDIRECTS = 10
@@ -67,6 +76,7 @@ class HttpFiles:
     ssl_context: Callable[[], ssl.SSLContext] = field(default=httpcore.default_ssl_context)
 
     @contextmanager
+    @monitor_performance
     def fetch(self, url: str) -> Generator[RemoteFile]:
         target = _parsed(url)
         backend = GuardedBackend(AllowList.of(self.allowed), Deadline(self.limits.total), self.resolve)
@@ -75,7 +85,7 @@ class HttpFiles:
                 final, headers, size_bytes = self._follow(target, backend, spool)
             spool.seek(0)
             # Without the query, where secrets are.
-            logger.bind(url=_told(target), size_bytes=size_bytes).info("A file was fetched by its URL.")
+            logger.bind(host=target.host, size_bytes=size_bytes).info("A file was fetched by its URL.")
             yield RemoteFile(stream=spool, name=name_of(final.path, headers))
 
     def _follow(
@@ -195,6 +205,20 @@ def _translated() -> Generator[None]:
             "The server that the URL names took too long.",
             help="Try again later, or upload the file itself. The limits are HANSARD_URL_…_SECONDS.",
         ) from error
+    except NameUnknown as error:
+        raise DownloadFailed(
+            str(error),
+            code="url_unreachable",
+            help="Check the URL's spelling; or try again, a name server may be away.",
+        ) from error
+    except AddressRefused as error:
+        raise UrlRefused(
+            str(error),
+            help="Upload the file itself; or have the operator add the host or its network to "
+            "HANSARD_URL_INPUT_ALLOWED.",
+        ) from error
+    except PortRefused as error:
+        raise UrlRefused(str(error), help="Use 80, 443, or one from 1024 on; or upload the file itself.") from error
     except httpcore.ConnectError as error:
         raise DownloadFailed(
             f"The server that the URL names cannot be reached: {error}.", code="url_unreachable", help=_TRY_LATER
@@ -224,10 +248,6 @@ def _invalid(message: str) -> UrlRefused:
 
 def _misled(message: str) -> UrlRefused:
     return UrlRefused(message, code="url_redirects", help="Use the address that a browser shows once it has arrived.")
-
-
-def _told(url: httpx.URL) -> str:
-    return str(url.copy_with(query=None, fragment=None))
 
 
 def _phrase(status: int) -> str:

@@ -25,6 +25,7 @@ from obstore.store import LocalStore, from_url
 
 from hansard.domain.audio import StoredObject
 from hansard.domain.errors import ConfigurationError, RecordingLost, StorageDenied, StorageError
+from hansard.timing.decorators import monitor_performance, time_it
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -61,6 +62,7 @@ class ObjectAudioStore:
         self._store = _connect(url)
         self._scratch_directory = scratch_directory
 
+    @monitor_performance
     def put(self, source: BinaryIO) -> StoredObject:
         """Read twice: its name, the hash, must be known before anything is stored under it."""
         with _errors_translated(), self._rereadable(source) as file:
@@ -72,6 +74,7 @@ class ObjectAudioStore:
                 self._flush_to_disk(stored)
             return stored
 
+    @time_it
     def open(self, stored: StoredObject) -> BinaryIO:
         self._require(stored)
         return cast("BinaryIO", io.BufferedReader(_ObjectReader(self._store, stored), BLOCK_BYTES))
@@ -85,6 +88,7 @@ class ObjectAudioStore:
         with _errors_translated():
             return self._size_bytes(stored) == stored.size_bytes
 
+    @time_it
     def delete(self, stored: StoredObject) -> None:
         with _errors_translated():
             try:

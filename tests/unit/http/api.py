@@ -2,21 +2,34 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from threading import Thread
 from typing import Any, cast
 
 from fastapi.testclient import TestClient
+from prometheus_client import CollectorRegistry
 
+from hansard.application.alerts import Alerts
 from hansard.application.circuit_breaker import CircuitBreaker
+from hansard.application.event_feed import EventFeed
 from hansard.application.health import HealthMonitor
 from hansard.application.health_checks import HealthChecks
 from hansard.application.live_sessions import start_daemon
+from hansard.application.performance import Performance, PerformanceRecorder
+from hansard.application.ports.analytics import Analytics
 from hansard.application.ports.engines import SpeechEngine
+from hansard.application.retention import Kept, OldCheckpoints, Prune
+from hansard.application.verify_audit import VerifyAudit
 from hansard.bootstrap import Container
 from hansard.http.app import create_app
+from hansard.observability.process_gauges import Holdings, ProcessGauges
+from hansard.observability.request_counters import RequestCounters
 from hansard.settings import Settings
+from tests.alerts import FakeNotifier, make_alerts
+from tests.fake_analytics import FakeAnalytics
+from tests.fake_benchmarks import FakeBenchmarkRecords
+from tests.fake_performance import FakePerformanceRecords
 from tests.fakes import FakeChanges, FakeEngine, FakeUnitOfWork
 from tests.workshop import Workshop, speech
 
@@ -35,6 +48,37 @@ class FakeContainer(Workshop):
     second_engine: FakeEngine = field(default_factory=lambda: FakeEngine(name="second"))
     pending_migrations: list[str] = field(default_factory=list)
     closed: bool = False
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    analytics: Analytics = field(default_factory=FakeAnalytics)
+    benchmarks: FakeBenchmarkRecords = field(default_factory=FakeBenchmarkRecords)
+
+    @cached_property
+    def request_counters(self) -> RequestCounters:
+        return RequestCounters(self.registry)
+
+    @cached_property
+    def process_gauges(self) -> ProcessGauges:
+        return ProcessGauges(self.registry, "api", lambda: Holdings(models={}))
+
+    @cached_property
+    def performance_records(self) -> FakePerformanceRecords:
+        return FakePerformanceRecords()
+
+    @property
+    def performance(self) -> Performance:
+        return Performance(records=self.performance_records)
+
+    @cached_property
+    def performance_recorder(self) -> PerformanceRecorder:
+        return PerformanceRecorder(
+            process="api",
+            version="1.0",
+            records=self.performance_records,
+            is_timing=False,
+            sample=lambda now: (),
+            observe=lambda error: None,
+            clock=self.clock,
+        )
 
     @property
     def engines(self) -> dict[str, SpeechEngine]:
@@ -67,6 +111,32 @@ class FakeContainer(Workshop):
     @property
     def changes(self) -> FakeChanges:
         return self.database.changes
+
+    @cached_property
+    def event_feed(self) -> EventFeed:
+        return EventFeed(self.unit_of_work, self.changes)
+
+    @cached_property
+    def notifier(self) -> FakeNotifier:
+        return FakeNotifier()
+
+    @property
+    def alerts(self) -> Alerts:
+        return make_alerts(self.database, self.clock, free_disk_bytes=lambda: self.free_disk_bytes)
+
+    @property
+    def prune(self) -> Prune:
+        checkpoints = OldCheckpoints(unit_of_work=self.unit_of_work)
+        month = timedelta(days=30)
+        kept = (Kept(name="checkpoints", keep_for=month, holding=checkpoints),)
+        return Prune(kept=kept, seconds_each=60, clock=self.clock)
+
+    async def keep_house_without_worker(self) -> None:
+        pass
+
+    @property
+    def verify_audit(self) -> VerifyAudit:
+        return VerifyAudit(self.unit_of_work)
 
     def start_live_thread(self, work: Callable[[], None], *, name: str) -> Thread:
         return start_daemon(work, name=name)

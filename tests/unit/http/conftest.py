@@ -1,7 +1,18 @@
+from collections.abc import Iterator
+
 import pytest
 from fastapi.testclient import TestClient
+from loguru import logger
 
+from hansard.observability.logging import add_origin
 from tests.unit.http.api import FakeContainer, client_of
+
+
+@pytest.fixture(autouse=True)
+def _ids_in_the_log() -> Iterator[None]:
+    logger.configure(patcher=add_origin)
+    yield
+    logger.configure(patcher=lambda record: None)
 
 
 @pytest.fixture

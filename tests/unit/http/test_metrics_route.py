@@ -7,7 +7,11 @@ from fastapi.testclient import TestClient
 from loguru import logger
 from prometheus_client.parser import text_string_to_metric_families
 
-from hansard.observability.metrics import Counters, MetricsPage
+from hansard.application.backlog import measure_backlog
+from hansard.application.ports.webhooks import Outstanding
+from hansard.domain.audio import DEFAULT_OWNER
+from hansard.observability.metrics import MetricsPage
+from hansard.observability.service_state import ServiceState, StateCollector
 from tests.fakes import FakeUnitOfWork
 from tests.unit.http.api import FakeContainer, client_of
 
@@ -15,7 +19,17 @@ from tests.unit.http.api import FakeContainer, client_of
 class Container(FakeContainer):
     @cached_property
     def metrics(self) -> MetricsPage:
-        return MetricsPage(Counters(self.engines), self.unit_of_work, tuple(self.engines))
+        return MetricsPage(self.registry, StateCollector(self._state))
+
+    def _state(self) -> ServiceState:
+        with self.unit_of_work() as uow:
+            return ServiceState(
+                circuits=(),
+                backlog=measure_backlog(uow, DEFAULT_OWNER),
+                alerts=(),
+                outstanding=Outstanding(pending=0, overdue_seconds=0.0),
+                database_bytes={},
+            )
 
 
 @pytest.fixture
@@ -37,7 +51,7 @@ def test_metrics_come_in_prometheus_text_format(client: TestClient) -> None:
     names = {family.name for family in text_string_to_metric_families(answer.text)}
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert {"hansard_build_info", "hansard_audio_uploads", "hansard_queue_waiting_jobs"} <= names
+    assert {"hansard_build_info", "hansard_http_requests_in_flight", "hansard_queue_waiting_jobs"} <= names
 
 
 def test_metrics_are_told_while_the_database_is_away(container: Container) -> None:

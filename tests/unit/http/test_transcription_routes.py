@@ -202,6 +202,21 @@ def test_lists_are_filtered_by_recording(client):
     assert [item["id"] for item in items] == [wanted["id"]]
 
 
+def test_lists_are_filtered_by_engine_language_time_and_labels(client, container):
+    older = submit(client)
+    container.clock.advance(60)
+    done = submit(client, metadata='{"case": "2026-114"}')
+    finish(container, done)
+
+    def found(**wanted):
+        return [item["id"] for item in client.get("/transcriptions", params=wanted).json()["items"]]
+
+    engine = client.get(f"/transcriptions/{done['id']}").json()["engine"]
+    assert found(engine=engine) == found(metadata="case:2026-114") == found(since=done["created_at"]) == [done["id"]]
+    assert found(until=done["created_at"]) == [older["id"]]
+    assert found(engine="nobody") == found(language="zz") == found(metadata="case:other") == []
+
+
 def test_a_misspelt_filter_is_refused_rather_than_ignored(client):
     answer = client.get("/transcriptions", params={"statu": "failed"})
 

@@ -45,17 +45,27 @@ ANYTHING = Recognition()
 
 
 @dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """What a provider counted for one request, and is paid for."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineCall:
     """What passes between an engine at work and whoever waits for it, beside text.
 
     `stop` is set, from another thread, when the answer is not wanted any more. `request_ids` are the provider's names
     for the requests it was sent, in order; the engine appends each as soon as it is known. To `spoken` it appends the
-    code of the language that it detected, which is not that of the text where it translates.
+    code of the language that it detected, which is not that of the text where it translates; to `usage` what an answer
+    cost, where the provider says so in tokens.
     """
 
     stop: Flag = field(default_factory=Flag)
     request_ids: list[str] = field(default_factory=list[str])
     spoken: list[str] = field(default_factory=list[str])
+    usage: list[TokenUsage] = field(default_factory=list[TokenUsage])
 
 
 class SpeechEngine(Protocol):

@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from hansard.application.ports.alerts import AlertRepository, OutcomeLog
 from hansard.application.ports.events import EventLog
 from hansard.application.ports.paging import Page
+from hansard.application.ports.retention import CheckpointRepository
+from hansard.application.ports.webhooks import DeliveryRepository, WebhookRepository
 from hansard.application.ports.work import JobQueue
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Circuit
@@ -43,6 +46,23 @@ class AudioRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionFilter:
+    """Which transcriptions are wanted; None leaves a filter out.
+
+    `engine` and `language` are those of the transcript, so they find completed transcriptions only. `since` is
+    included, `until` is not. `metadata` are labels that the transcription must all carry.
+    """
+
+    status: Status | None = None
+    audio_id: UUID | None = None
+    engine: str | None = None
+    language: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
 class TranscriptionRepository(Protocol):
     """Saving a transcription also writes the events it recorded."""
 
@@ -59,12 +79,7 @@ class TranscriptionRepository(Protocol):
         ...
 
     def page(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        status: Status | None = None,
-        audio_id: UUID | None = None,
+        self, wanted: TranscriptionFilter | None = None, *, limit: int, cursor: str | None = None
     ) -> Page[Transcription]:
         """Newest first. Raises `InvalidRequest` for a cursor it did not make."""
         ...
@@ -105,6 +120,10 @@ class TranscriptRepository(Protocol):
 
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
         """The finished passages, in order of time."""
+        ...
+
+    def passages_after(self, transcription_id: UUID, count: int) -> tuple[RecognisedPassage, ...]:
+        """The finished passages in the order in which they were recognised, without the first `count`."""
         ...
 
     def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None: ...
@@ -252,6 +271,21 @@ class UnitOfWork(AbstractContextManager["UnitOfWork", None], Protocol):
 
     @property
     def idempotency(self) -> IdempotencyRepository: ...
+
+    @property
+    def alerts(self) -> AlertRepository: ...
+
+    @property
+    def outcomes(self) -> OutcomeLog: ...
+
+    @property
+    def checkpoints(self) -> CheckpointRepository: ...
+
+    @property
+    def webhooks(self) -> WebhookRepository: ...
+
+    @property
+    def deliveries(self) -> DeliveryRepository: ...
 
     @property
     def events(self) -> EventLog: ...

@@ -1,12 +1,13 @@
 """What is to be done, who does it, and news of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from hansard.application.ports.notifications import Notification
 from hansard.domain.audio import StoredObject
 from hansard.domain.transcription import Status, Transcription
 
@@ -46,16 +47,30 @@ class WorkerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookTurn:
+    """A webhook's turn to be sent what is due to it, at `at` or, by default, at once.
+
+    One that is failing takes its turn on a lane apart, so that it keeps nobody else waiting.
+    """
+
+    webhook_id: UUID
+    at: datetime | None = None
+    is_failing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """What has to be done again and again: by one worker of all in each period, or by one on each machine.
 
-    What `run` raises is logged, and it is run again when its time comes.
+    What `run` raises is logged, and it is run again when its time comes. The API does it as well where it
+    `needs_no_worker`: that is for what has to be done most of all when none is alive.
     """
 
     name: str
     every_seconds: float
     run: Callable[[], object]
     on_each_machine: bool = False
+    needs_no_worker: bool = False
 
 
 class JobQueue(Protocol):
@@ -86,6 +101,17 @@ class JobQueue(Protocol):
         """Have what is left of something deleted removed, until that succeeds."""
         ...
 
+    def defer_notification(self, notification: Notification) -> None:
+        """Have a recipient told, a bounded number of times if that fails."""
+        ...
+
+    def defer_webhook_turns(self, turns: Sequence[WebhookTurn]) -> None:
+        """Have each webhook take a turn; one that waits for its turn already has it at the earlier of the two times.
+
+        For units of work without events: with them, others who commit might wait for us, and we for them.
+        """
+        ...
+
     def waiting(self, owner: str) -> Waiting: ...
 
     def workers(self) -> tuple[WorkerState, ...]: ...
@@ -94,10 +120,11 @@ class JobQueue(Protocol):
 class Watch(Protocol):
     """One waiter's view of one transcription."""
 
-    async def change(self) -> Status | None:
+    async def change(self, *, within_seconds: float | None = None) -> Status | None:
         """Return when it was changed since this was last called, or since the watch began: with its status then.
 
-        None: whoever waits should look for himself. News may get lost, so that comes every few seconds at the latest.
+        None: whoever waits should look for himself. News may get lost, so that comes within so many seconds at the
+        latest; within a few, unless they are given.
         """
         ...
 
@@ -117,6 +144,14 @@ class Changes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PipelineTrace:
+    """What the pipeline engine keeps of one run about a transcription."""
+
+    run_id: str
+    transcription_id: UUID
+
+
 class PipelineRunner(Protocol):
     """Runs the steps of `application.transcribe` in order. The outcome is on the transcription, not returned."""
 
@@ -124,4 +159,12 @@ class PipelineRunner(Protocol):
 
     def forget(self, transcription_id: UUID) -> int:
         """Remove every trace of the runs about this transcription; how many there were. Thread-safe."""
+        ...
+
+    def traces_before(self, moment: datetime, *, limit: int | None = None) -> tuple[PipelineTrace, ...]:
+        """The runs that were begun before that moment, oldest first. Thread-safe."""
+        ...
+
+    def remove(self, traces: Sequence[PipelineTrace]) -> None:
+        """Remove these runs. Thread-safe."""
         ...

@@ -144,11 +144,9 @@ async def transcribe_url(
 def list_transcriptions(
     query: Annotated[schemas.TranscriptionsQuery, Query()], container: TheContainer
 ) -> schemas.TranscriptionPage:
-    """Without their words: `GET /transcriptions/{id}` has them."""
+    """Without their words: `GET /transcriptions/{id}` has them, and `GET /search` looks for words."""
     with container.unit_of_work() as uow:
-        page = uow.transcriptions.page(
-            limit=query.limit, cursor=query.cursor, status=query.status, audio_id=query.audio_id
-        )
+        page = uow.transcriptions.page(query.filter(), limit=query.limit, cursor=query.cursor)
     items = [mapping.summary_json(transcription) for transcription in page.items]
     return schemas.TranscriptionPage(items=items, next_cursor=page.next_cursor)
 

@@ -1,8 +1,9 @@
+# pyright: reportUnknownArgumentType=false
 """What operators see: the events become an audit trail that is chained by hashes and only grows."""
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 revision = "0004"
 down_revision = "0003"
@@ -53,7 +54,20 @@ CREATE TRIGGER only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON events
 
 
 def upgrade() -> None:
+    _transcriptions()
     _events()
+    _alerts()
+    _webhooks()
+
+
+def _transcriptions() -> None:
+    """Lists by engine and by language, newest first."""
+    for fact in ("engine", "language"):
+        op.create_index(
+            f"ix_transcriptions_result_{fact}",
+            "transcriptions",
+            [sa.text(f"(result ->> '{fact}')"), "created_at", "id"],
+        )
 
 
 def _events() -> None:
@@ -75,6 +89,7 @@ def _events() -> None:
         sa.Column("hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_events")),
         sa.UniqueConstraint("id", name=op.f("uq_events_id")),
+        sa.CheckConstraint("occurred_at BETWEEN '1970-01-01Z' AND '3000-01-01Z'", name=op.f("ck_events_occurred_at")),
     )
     for column in ("subject", "type", "request_id", "occurred_at"):
         op.create_index(op.f(f"ix_events_{column}_position"), "events", [column, "position"])
@@ -86,3 +101,61 @@ def _events() -> None:
         SELECT type, subject, occurred_at, (data - 'file_name')::json FROM old_events ORDER BY id
     """)
     op.drop_table("old_events")
+
+
+def _alerts() -> None:
+    op.create_table(
+        "alerts",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True)),
+        sa.Column("fired_at", sa.DateTime(timezone=True)),
+        sa.Column("severity", sa.Text(), nullable=False),
+        sa.Column("threshold", sa.Double(), nullable=False),
+        sa.Column("value", sa.Double()),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("measured_at", sa.DateTime(timezone=True)),
+        sa.Column("trouble", sa.Text()),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_alerts")),
+    )
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("event_types", ARRAY(sa.Text()), nullable=False),
+        sa.Column("filter", JSONB()),
+        sa.Column("description", sa.Text()),
+        sa.Column("secrets", JSONB(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_reason", sa.Text()),
+        sa.Column("failing_since", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("number", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("webhook_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("event_position", sa.BigInteger(), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
+        sa.Column("attempts", JSONB(), server_default="[]", nullable=False),
+        sa.Column("body", sa.Text()),
+        sa.Column("replay_of", sa.Uuid()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    for columns in (("number",), ("status", "number"), ("event_position",)):
+        name = op.f(f"ix_webhook_deliveries_webhook_id_{'_'.join(columns)}")
+        op.create_index(name, "webhook_deliveries", ["webhook_id", *columns])
+    op.create_index(
+        "ix_webhook_deliveries_pending",
+        "webhook_deliveries",
+        ["webhook_id", "next_attempt_at"],
+        postgresql_where=sa.text("status = 'pending'"),
+    )

@@ -1,0 +1,1 @@
+"""The analytics database: what the event log tells, in the shape that questions about it have."""

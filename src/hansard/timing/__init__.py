@@ -1,0 +1,1 @@
+"""What functions take, counted in memory. Below the domain: every layer may use it."""
