@@ -1,6 +1,6 @@
 """Every setting of the service, each documented where it is defined: `docs/settings.md` is generated from here.
 
-Only `bootstrap.py` and the entry points read settings; everything else is given what it needs. Entry points call
+Only `bootstrap/` and the entry points read settings; everything else is given what it needs. Entry points call
 `load`, which tells what is wrong with a setting in words for the person who set it.
 """
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hansard import bootstrap
+from hansard.bootstrap import watching
 from hansard.domain.alert import RuleName, Severity
 from hansard.settings import SettingsError, load
 from tests.fakes import FakeDatabase
@@ -10,7 +10,7 @@ from tests.fakes import FakeDatabase
 
 def rules(monkeypatch, alerts):
     monkeypatch.setenv("HANSARD_ALERTS", alerts)
-    alerts = bootstrap._alerts(load(), FakeDatabase().unit_of_work)
+    alerts = watching.alerts(load(), FakeDatabase().unit_of_work)
     return {rule.name: rule for rule in alerts.rules}
 
 

@@ -65,9 +65,8 @@ class Hearing:
     """One time that a recording was heard; `round` counts from 1.
 
     Of one that failed there are no times. `latency_seconds` is from handing it in to the closed record,
-    `processing_seconds` the engine's part of it; `cpu_seconds` are the processor's meanwhile, of all cores, which other
-    work on the machine changes least. `yardstick_seconds` is what a fixed piece of work took beside it: that tells how
-    fast the machine was just then.
+    `processing_seconds` the engine's part of it; `cpu_seconds` are the processor's meanwhile, of all cores.
+    `yardstick_seconds` is what a fixed piece of work took beside it: that tells how fast the machine was just then.
     """
 
     file: str
