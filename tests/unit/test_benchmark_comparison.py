@@ -3,12 +3,13 @@
 from dataclasses import replace
 from math import exp
 from random import Random
+from uuid import uuid4
 
 import pytest
 
 from hansard.analytics.resampling import draw_sums
 from hansard.domain.benchmark import Benchmark, SpeakerErrors, TextErrors
-from hansard.domain.benchmark_comparison import Finding, Metric, compare, obstacles
+from hansard.domain.benchmark_comparison import Finding, Metric, compare, obstacles, unlike
 from tests.fake_benchmarks import LAPTOP, a_hearing, a_run
 
 WORDS = 40
@@ -34,8 +35,14 @@ def files(count, rounds=1, **facts):
     return benchmark(a_hearing(f"{n:03}.wav", again, **facts) for again in range(rounds) for n in range(count))
 
 
+def judged(before, after, **options):
+    """Each side is a run, or several. One alone stands for three that are alike."""
+    sides = [side if isinstance(side, list) else [side] * 3 for side in (before, after)]
+    return compare(*sides, draw_sums, **options)
+
+
 def verdict(before, after, metric, **options):
-    found = compare(before, after, draw_sums, **options).verdicts
+    found = judged(before, after, **options).verdicts
     return next(each for each in found if each.metric is metric)
 
 
@@ -66,33 +73,49 @@ def noisy_words(random, *, files=30, worse=1.0):
 def test_a_run_is_no_different_from_itself():
     run = noisy_times(Random(1))
 
-    comparison = compare(run, run, draw_sums)
+    comparison = judged(run, run)
 
-    judged = [each.finding for each in comparison.verdicts if each.finding is not Finding.NOT_JUDGED]
-    assert set(judged) == {Finding.NO_DIFFERENCE}
-    assert len(judged) == 7
+    findings = [each.finding for each in comparison.verdicts if each.finding is not Finding.NOT_JUDGED]
+    assert set(findings) == {Finding.NO_DIFFERENCE}
+    assert len(findings) == 7
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_commit_compared_with_itself_is_no_regression(seed):
     random = Random(seed)
-    assert compare(noisy_times(random), noisy_times(random), draw_sums).regressions == ()
-    little = [noisy_times(random, drift_noise=0.1) for _ in range(2)]
-    assert compare(*little, draw_sums).regressions == ()
-    assert compare(noisy_words(random), noisy_words(random), draw_sums).regressions == ()
+    for drift_noise in (DRIFT_NOISE, 0.1):
+        sides = [[noisy_times(random, drift_noise=drift_noise) for _ in range(3)] for _ in range(2)]
+        assert judged(*sides).regressions == ()
+    assert judged(noisy_words(random), noisy_words(random)).regressions == ()
 
 
-def test_many_comparisons_of_few_files_heard_once_raise_no_more_alarms_than_chance_may():
-    random = Random(100)
-    alarms = sum(
-        bool(
-            compare(
-                noisy_times(random, files=8, rounds=1), noisy_times(random, files=8, rounds=1), draw_sums
-            ).regressions
-        )
-        for _ in range(40)
-    )
-    assert alarms <= 1
+@pytest.mark.parametrize("seed", range(20))
+def test_nor_is_it_where_the_engine_is_slowed_down_and_the_yardstick_is_not(seed):
+    """What made alarms on a real machine: whole runs up to 1.5 times slower, which nothing beside them shows."""
+    random = Random(1000 + seed)
+
+    def run():
+        return noisy_times(random, files=8, rounds=1, slower=random.choice([1.0, 1.0, 1.25, 1.5]), drift_noise=0.05)
+
+    assert judged([run() for _ in range(3)], [run() for _ in range(3)]).regressions == ()
+    assert judged([run()], [run()]).regressions == ()
+
+
+def test_longer_times_of_a_single_run_are_told_and_no_regression():
+    found = verdict([files(20)], [files(20, processing_seconds=9.0)], Metric.RTF)
+
+    assert found.finding is Finding.WORSE
+    assert not found.is_regression
+    assert found.reason == "times count with 3 runs on each side, taken in turns"
+
+
+def test_runs_of_one_side_must_be_of_one_commit_machine_and_settings_and_not_be_the_same():
+    run = files(6)
+    other = replace(run, run=replace(run.run, id=uuid4()))
+    assert list(unlike([run, other])) == []
+    assert list(unlike([run, run])) == ["A run is named twice on one side."]
+    for facts in ({"commit": "0123456"}, {"machine": replace(LAPTOP, id="other")}, {"settings": {"beam": 9}}):
+        assert len(list(unlike([run, replace(other, run=replace(other.run, **facts))]))) == 1
 
 
 def test_ten_percent_more_errors_on_thirty_files_are_found():
@@ -132,7 +155,7 @@ def test_what_takes_a_third_longer_is_found_on_a_machine_that_is_left_in_peace(s
 def test_a_machine_that_was_slower_itself_explains_longer_times():
     before, after = files(20), files(20, processing_seconds=2.5, yardstick_seconds=0.012)
 
-    comparison = compare(before, after, draw_sums)
+    comparison = judged(before, after)
 
     assert comparison.drift == pytest.approx(1.2)
     assert verdict(before, after, Metric.RTF).finding is Finding.NO_DIFFERENCE
@@ -146,7 +169,7 @@ def test_a_machine_that_was_faster_proves_nothing():
 def test_of_a_machine_that_was_of_quite_another_speed_times_are_not_judged(yardstick_seconds):
     after = files(20, processing_seconds=9.0, peak_memory_bytes=900_000_000, yardstick_seconds=yardstick_seconds)
 
-    comparison = compare(files(20), after, draw_sums)
+    comparison = judged(files(20), after)
 
     assert {each.metric for each in comparison.regressions} == {Metric.MEMORY}
     assert verdict(files(20), after, Metric.RTF).finding is Finding.NOT_JUDGED
@@ -222,7 +245,7 @@ def test_files_that_fail_are_found():
         for n, each in enumerate(before.hearings)
     ]
 
-    comparison = compare(before, replace(before, hearings=tuple(after)), draw_sums)
+    comparison = judged(before, replace(before, hearings=tuple(after)))
 
     assert {Metric.FAILED, Metric.WER} <= {each.metric for each in comparison.regressions}
 
@@ -245,7 +268,7 @@ def test_on_another_machine_errors_are_judged_and_times_are_not():
     before = files(10)
     after = replace(before, run=replace(before.run, machine=replace(LAPTOP, id="server")))
 
-    comparison = compare(before, after, draw_sums)
+    comparison = judged(before, after)
     not_judged = {each.metric for each in comparison.verdicts if each.finding is Finding.NOT_JUDGED}
 
     assert not_judged == {Metric.DER, Metric.RTF, Metric.LATENCY, Metric.MEMORY}
@@ -261,7 +284,7 @@ def test_errors_that_were_counted_in_another_way_are_not_judged():
 
 
 def test_files_that_only_one_has_are_left_out_and_told():
-    comparison = compare(files(10), files(12), draw_sums)
+    comparison = judged(files(10), files(12))
 
     assert comparison.left_out == ("010.wav", "011.wav")
     assert comparison.verdicts[0].files == 10

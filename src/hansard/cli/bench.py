@@ -20,7 +20,10 @@ REFUSED = 2
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Name = Annotated[
     str,
-    typer.Argument(help="`latest`, `latest~1` (the one before), an id or its beginning, or a file of `show --json`."),
+    typer.Argument(
+        help="`latest`, `latest~1` (the one before), an id or its beginning, or a file of `show --json`; for "
+        "`compare`, also several of one commit with commas between: times count with three on each side."
+    ),
 ]
 
 
@@ -125,16 +128,21 @@ def compare(
     thresholds = _thresholds(threshold or [])
     try:
         with _Finder() as finder:
-            one, other = finder.find(before), finder.find(after)
+            old, new = ([finder.find(name) for name in names.split(",")] for names in (before, after))
     except HansardError as error:
         # Not as other commands, with 1: that would tell a pipeline that something got worse.
         typer.echo(f"{error.failure.message} {error.failure.help or ''}".rstrip(), err=True)
         raise typer.Exit(REFUSED) from error
-    obstacles = tuple(benchmark_comparison.obstacles(one, other, across_settings=across_settings))
+    one, other = benchmark_comparison.together(old), benchmark_comparison.together(new)
+    obstacles = (
+        *benchmark_comparison.unlike(old),
+        *benchmark_comparison.unlike(new),
+        *benchmark_comparison.obstacles(one, other, across_settings=across_settings),
+    )
     if obstacles:
         typer.echo("\n".join(("These cannot be compared.", *obstacles)), err=True)
         raise typer.Exit(REFUSED)
-    comparison = benchmark_comparison.compare(one, other, draw_sums, thresholds=thresholds)
+    comparison = benchmark_comparison.compare(old, new, draw_sums, thresholds=thresholds)
     if as_json:
         typer.echo(as_text(comparison))
     else:

@@ -114,7 +114,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
     change, low, high = (_change(verdict.metric, value) for value in (verdict.change, verdict.low, verdict.high))
     finding = "REGRESSION" if verdict.is_regression else verdict.finding
     if verdict.finding is Finding.WORSE and not verdict.is_regression:
-        finding = f"{finding}, perhaps within the threshold"
+        finding = f"{finding}, {verdict.reason or 'perhaps within the threshold'}"
     limit = _change(verdict.metric, verdict.limit)
     return (verdict.metric, before, after, change, f"{low} … {high}", limit, str(verdict.files), finding)
 

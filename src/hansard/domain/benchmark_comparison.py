@@ -6,9 +6,11 @@ widened as Student's t distribution is wider than the normal one ("expanded perc
 Should Know About the Bootstrap, The American Statistician 69, 2015).
 
 What slows down a whole run, other work on the machine above all, is the same for all its files, and no drawing of files
-shows it. So the same fixed piece of work is timed beside each of them, the yardstick. By how much that was slower in
-one run is the machine's drift. With much of it, times are not judged; with little, an interval of times reaches from
-what was measured to what is left when the drift is taken out: both have to be worse.
+shows it. Two things do. The same fixed piece of work is timed beside each file, the yardstick; by how much that was
+slower is the machine's drift. With much of it, times are not judged; with little, an interval of times reaches from
+what was measured to what is left when the drift is taken out. And each side may be several runs: how much they differ
+among themselves bounds what their difference from the other side means (Welch's t). Without `FEWEST_RUNS` on each side,
+longer times are told, and are no regression.
 
 A regression is what is worse by more than its threshold, at the better end of its interval.
 """
@@ -17,13 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp, log, sqrt
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, variance
 
 from hansard.domain.benchmark import Benchmark, Hearing, by_file, median_of
 
 RESAMPLES = 10_000
 FEWEST_FILES = 6
 """Of fewer there are so few different draws that no interval of them means much."""
+
+FEWEST_RUNS = 3
+"""On each side, for times to count. Of 420 comparisons of single runs of one commit, on two cores that others used too,
+11 would have been alarms: a run that was up to 1.5 times slower, beside a yardstick that was not."""
 
 MOST_DRIFT = 1.25
 """Times of a machine that was slower by more than this tell nothing."""
@@ -79,7 +85,8 @@ failed ones and for coverage.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """`change` lies between `low` and `high`: a difference where the metric is a share, else a part of what it was
-    (0.1: a tenth more). `limit` is the threshold in the same measure. Where nothing is judged, `reason` says why.
+    (0.1: a tenth more). `limit` is the threshold in the same measure. `reason` says why nothing is judged, or why what is
+    worse does not count.
     """
 
     metric: Metric
@@ -147,6 +154,25 @@ _METRICS: tuple[_Share | _Amount, ...] = (
 )
 
 
+def together(runs: Sequence[Benchmark]) -> Benchmark:
+    """Several runs of one thing as one, whose rounds are all of theirs. It is known by the last of them."""
+    return replace(runs[-1], hearings=tuple(hearing for run in runs for hearing in run.hearings))
+
+
+def unlike(runs: Sequence[Benchmark]) -> Iterator[str]:
+    """Why they are not runs of one thing, a sentence each."""
+    first = runs[0].run
+    for other in (each.run for each in runs[1:]):
+        if (first.commit, first.version) != (other.commit, other.version):
+            yield f"Runs of one side are of different commits: {first.commit} and {other.commit}."
+        if first.machine.id != other.machine.id:
+            yield "Runs of one side are of different machines."
+        if different := _differences(first.settings, other.settings):
+            yield f"Settings of runs of one side differ: {', '.join(different)}."
+    if len({each.run.id for each in runs}) < len(runs):
+        yield "A run is named twice on one side."
+
+
 def obstacles(before: Benchmark, after: Benchmark, *, across_settings: bool = False) -> Iterator[str]:
     """Why the two cannot be compared at all, a sentence each."""
     for which, benchmark in (("first", before), ("second", after)):
@@ -165,13 +191,14 @@ def obstacles(before: Benchmark, after: Benchmark, *, across_settings: bool = Fa
 
 
 def compare(
-    before: Benchmark,
-    after: Benchmark,
+    runs_before: Sequence[Benchmark],
+    runs_after: Sequence[Benchmark],
     draw: Draw,
     *,
     thresholds: Mapping[Metric, float] = DEFAULT_THRESHOLDS,
 ) -> Comparison:
-    """A verdict on each metric. There must be no `obstacles`."""
+    """A verdict on each metric. There must be nothing `unlike` on a side, and no `obstacles` between the two."""
+    before, after = together(runs_before), together(runs_after)
     files_before, files_after = by_file(before.hearings), by_file(after.hearings)
     common = sorted(files_before.keys() & files_after.keys())
     pairs = [(files_before[file], files_after[file]) for file in common]
@@ -186,7 +213,8 @@ def compare(
                 return _not_judged(metric.metric, "the machines differ")
             if metric.is_time and drift and not 1 / MOST_DRIFT <= drift <= MOST_DRIFT:
                 return _not_judged(metric.metric, "the machine itself was too much slower in one of them")
-            return _amount_verdict(metric, pairs, threshold, drift if metric.is_time else None, draw)
+            found = _amount_verdict(metric, pairs, threshold, drift if metric.is_time else None, draw)
+            return _among_runs(found, metric, runs_before, runs_after, common) if metric.is_time else found
         if not scored_alike and metric.metric in {Metric.WER, Metric.CER, Metric.DER}:
             return _not_judged(metric.metric, "errors were counted in another way")
         return _share_verdict(metric, pairs, threshold, draw)
@@ -262,6 +290,41 @@ def _amount_verdict(
     )
 
 
+def _among_runs(
+    verdict: Verdict,
+    metric: _Amount,
+    before: Sequence[Benchmark],
+    after: Sequence[Benchmark],
+    files: Sequence[str],
+) -> Verdict:
+    """The verdict on times with an interval no narrower than the runs' own differences allow."""
+    if verdict.low is None or verdict.high is None:
+        return verdict
+    if min(len(before), len(after)) < FEWEST_RUNS:
+        reason = f"times count with {FEWEST_RUNS} runs on each side, taken in turns"
+        return replace(verdict, is_regression=False, reason=reason)
+    was, now = ([_mean_log(run, metric, files) for run in runs] for runs in (before, after))
+    difference, half = fmean(now) - fmean(was), _welch(was, now)
+    low = min(verdict.low, exp(difference - half) - 1)
+    high = max(verdict.high, exp(difference + half) - 1)
+    return _judged(replace(verdict, low=low, high=high), worse_by=(low, high), grain=GRAIN)
+
+
+def _mean_log(run: Benchmark, metric: _Amount, files: Sequence[str]) -> float:
+    hearings = by_file(run.hearings)
+    medians = (median_of(hearings.get(file, ()), metric.of) for file in files)
+    return fmean(log(measured) for measured in medians if measured)
+
+
+def _welch(was: Sequence[float], now: Sequence[float]) -> float:
+    """Half the 95 % interval of the difference of two means (B. L. Welch, 1947)."""
+    one, other = variance(was) / len(was), variance(now) / len(now)
+    if not one + other:
+        return 0.0
+    freedom = (one + other) ** 2 / (one**2 / (len(was) - 1) + other**2 / (len(now) - 1))
+    return _student_of_few(int(freedom)) * sqrt(one + other)
+
+
 def _judged(verdict: Verdict, *, worse_by: tuple[float, float], grain: float = 0.0) -> Verdict:
     low, high = worse_by
     finding = Finding.WORSE if low > grain else Finding.BETTER if high < -grain else Finding.NO_DIFFERENCE
@@ -310,6 +373,11 @@ def _student(freedom: int) -> float:
         + (5 * x**5 + 16 * x**3 + 3 * x) / (96 * freedom**2)
         + (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / (384 * freedom**3)
     )
+
+
+def _student_of_few(freedom: int) -> float:
+    """The same, exact where the series is not."""
+    return {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}.get(freedom) or _student(freedom)
 
 
 def _drift(before: Sequence[Hearing], after: Sequence[Hearing]) -> float | None:
