@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from loguru import logger
 from sqlalchemy import Engine, text
 
 from hansard.analytics import tables as analytics_tables
@@ -32,6 +33,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         directory = Path(os.environ.pop(SERVER_DIRECTORY))
         embedded.stop(directory, shelter=directory / "shelter")
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _log_without_fields() -> Iterator[None]:
+    """What a test has the log put on every line is not on the lines of the next."""
+    yield
+    logger.configure(extra={}, patcher=lambda _: None)
 
 
 @pytest.fixture(scope="session")

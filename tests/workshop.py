@@ -242,9 +242,9 @@ class Workshop:
     @property
     def steps(self) -> Steps:
         """As another process has them than the one that began the run."""
-        return self._steps(Runs(self.database.unit_of_work, self.clock))
+        return self.steps_of(Runs(self.database.unit_of_work, self.clock))
 
-    def _steps(self, runs: Runs) -> Steps:
+    def steps_of(self, runs: Runs) -> Steps:
         prepare_audio = PrepareAudio(
             store=self.store,
             decoder=self.decoder,
@@ -274,7 +274,7 @@ class Workshop:
     def transcribe(self) -> Transcribe:
         """A worker that has just begun."""
         runs = Runs(self.database.unit_of_work, self.clock)
-        steps = self._steps(runs)
+        steps = self.steps_of(runs)
         return Transcribe(
             unit_of_work=self.database.unit_of_work,
             runner=self.make_runner(steps),

@@ -94,7 +94,7 @@ def _download(http: httpx.Client, audio_id: str) -> str | int:
 
 def _events(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
-    for row in connection.execute("SELECT subject, type, data FROM events ORDER BY id"):
+    for row in connection.execute("SELECT subject, type, data FROM events ORDER BY position"):
         found.setdefault(row["subject"], []).append(Event(row["type"], row["data"]))
     return found
 

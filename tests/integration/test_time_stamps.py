@@ -13,6 +13,7 @@ import pytest
 
 from hansard.application.ports.audio import SpeechDetector
 from hansard.application.ports.engines import Recognition, SpeechEngine
+from hansard.application.run import Runs
 from hansard.application.transcribe import Steps
 from hansard.audio.decoder import PyAvDecoder
 from hansard.audio.voice_activity import SileroDetector, SileroModel
@@ -46,9 +47,8 @@ class Listening(Workshop):
     def engines(self) -> dict[str, SpeechEngine]:
         return {self.ear.name: self.ear}
 
-    @property
-    def steps(self) -> Steps:
-        steps = super().steps
+    def steps_of(self, runs: Runs) -> Steps:
+        steps = super().steps_of(runs)
         prepare_audio = replace(
             steps.prepare.prepare_audio, decoder=PyAvDecoder(), detector=self._detector, max_audio_seconds=3600
         )

@@ -63,7 +63,6 @@ class Log:
 @pytest.fixture
 def log() -> Iterator[Log]:
     log = Log()
-    logger.configure(extra={})
     handler = logger.add(lambda message: log.records.append(message.record), level="TRACE", format="{message}")
     yield log
     logger.remove(handler)

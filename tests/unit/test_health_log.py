@@ -13,7 +13,6 @@ from hansard.observability.health import log_health
 @pytest.fixture
 def records() -> Iterator[list[Any]]:
     records: list[Any] = []
-    logger.configure(extra={})
     handler = logger.add(lambda message: records.append(message.record), level="TRACE", format="{message}")
     yield records
     logger.remove(handler)

@@ -85,8 +85,8 @@ failed ones and for coverage.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """`change` lies between `low` and `high`: a difference where the metric is a share, else a part of what it was
-    (0.1: a tenth more). `limit` is the threshold in the same measure. `reason` says why nothing is judged, or why what is
-    worse does not count.
+    (0.1: a tenth more). `limit` is the threshold in the same measure. `reason` says why nothing is judged, or why
+    what is worse does not count.
     """
 
     metric: Metric
