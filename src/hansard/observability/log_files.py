@@ -185,14 +185,16 @@ def _pack(file: Path) -> None:
 def _older(directory: Path, before: float) -> Iterator[Path]:
     """Files nobody has written since: also of processes that are no more."""
     for file in directory.iterdir():
-        if file.name.endswith((SUFFIX, PACKED, ".part")) and file.stat().st_mtime < before and not _is_held(file):
-            yield file
+        with suppress(FileNotFoundError):  # another process tidies up, too
+            if file.name.endswith((SUFFIX, PACKED, ".part")) and file.stat().st_mtime < before and not _is_held(file):
+                yield file
 
 
 def _is_held(file: Path) -> bool:
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared, so that two who look are not taken for somebody who writes.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     else:
