@@ -12,17 +12,20 @@ from fastapi.testclient import TestClient
 
 from hansard.application.ports import analytics as port
 from hansard.application.ports.analytics import Asked, Spread
+from hansard.domain.benchmark import Figures
 from hansard.domain.errors import AnalyticsUnavailable, StorageError
 from hansard.domain.performance import FunctionTimes, bucket_start
 from tests.contract.test_performance_records import calls, usage, use
 from tests.fake_analytics import FakeAnalytics
+from tests.fake_benchmarks import a_hearing, a_run
 from tests.unit.http.api import FakeContainer, client_of
 from tests.unit.test_performance import calls_of
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 SPREAD = Spread(count=40, p50=2.0, p90=8.0, p95=9.0, p99=70.0)
 SECTIONS = (
-    "now", "overview", "throughput", "latency", "engines", "errors", "costs", "functions", "resources", "alerts"
+    "now", "overview", "throughput", "latency", "engines", "errors", "costs", "functions", "resources", "benchmarks",
+    "alerts",
 )  # fmt: skip
 VOID = {"meta", "link", "br"}
 
@@ -100,6 +103,8 @@ def busy() -> FakeContainer:
     start = bucket_start(datetime.now(UTC) - timedelta(hours=1))
     slow = FunctionTimes(start=start, process="worker", version=HOSTILE, calls=calls(HOSTILE, usage=usage()))
     container.performance_records.add([slow], [use(start, process=HOSTILE), use(start + timedelta(minutes=15))])
+    container.benchmarks.begin(run := a_run(engine=HOSTILE, corpus=HOSTILE, ended_at=None))
+    container.benchmarks.end(run.id, run.started_at, Figures.of([a_hearing("a.wav")]))
     return container
 
 
@@ -187,6 +192,13 @@ def test_what_got_slower_is_told(busy: FakeContainer) -> None:
     text = text_of(busy)
     assert "2.0 beside 1.0" in text
     assert "3.0 × slower" in text
+
+
+def test_the_latest_benchmarks_are_told(busy: FakeContainer) -> None:
+    text = text_of(busy)
+    assert "Nothing was measured yet." not in text
+    assert "0 of 1" in text
+    assert "Nothing was measured yet." in text_of(FakeContainer())
 
 
 def test_without_the_analytics_database_the_present_is_told_and_why_the_past_is_not() -> None:

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
+from hansard.domain.benchmark import Figures
 from hansard.domain.errors import AnalyticsUnavailable
 from hansard.domain.performance import FunctionTimes, bucket_start
 from tests.contract.test_performance_records import calls, usage, use
+from tests.fake_benchmarks import BEGAN, a_hearing, a_run
 from tests.unit.http.api import FakeContainer
 from tests.unit.test_performance import calls_of
 
@@ -87,3 +89,17 @@ def test_while_the_analytics_database_is_away_that_is_said(
     container.performance_records.failure = AnalyticsUnavailable("It is away.", help="Wait.")
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (503, "analytics_unavailable")
+
+
+def test_benchmarks_that_ended_are_told_the_latest_first(container: FakeContainer, client: TestClient) -> None:
+    older, newer = a_run(commit="older"), a_run(commit="newer", started_at=BEGAN + HOUR)
+    for run in (older, newer, a_run(ended_at=None, started_at=BEGAN + 2 * HOUR)):
+        container.benchmarks.begin(run)
+    container.benchmarks.end(newer.id, BEGAN, Figures.of([a_hearing("a.wav"), a_hearing("b.wav")]))
+
+    items = client.get("/analytics/benchmarks").json()["items"]
+
+    assert [item["commit"] for item in items] == ["newer", "older"]
+    assert (items[0]["figures"]["files"], items[0]["figures"]["wer"]) == (2, 0.2)
+    assert items[1]["figures"] is None
+    assert len(client.get("/analytics/benchmarks?limit=1").json()["items"]) == 1

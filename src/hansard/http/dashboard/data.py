@@ -10,6 +10,7 @@ from hansard.application.performance import FunctionReport
 from hansard.application.ports.analytics import Asked, Costs, EngineReports, Errors, Latency, Overview, Throughput
 from hansard.bootstrap import Container
 from hansard.domain.audio import DEFAULT_OWNER
+from hansard.domain.benchmark import BenchmarkRun
 from hansard.domain.errors import Failure, StorageError
 from hansard.domain.performance import ResourceUse
 from hansard.domain.period import Period
@@ -19,6 +20,8 @@ from hansard.http.routes.engines import list_engines
 from hansard.http.routes.performance import readable_bucket_seconds
 
 T = TypeVar("T")
+
+MOST_BENCHMARKS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Past:
     functions: FunctionReport
     resources: tuple[ResourceUse, ...]
     resource_bucket: timedelta
+    benchmarks: tuple[BenchmarkRun, ...]
+    """The latest, whenever that was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,7 @@ def _past(container: Container, period: Period) -> Past:
         functions=performance.functions(period.since, period.until),
         resources=performance.resource_use(period.since, period.until, bucket_seconds=bucket_seconds),
         resource_bucket=timedelta(seconds=bucket_seconds),
+        benchmarks=tuple(container.benchmarks.recent(MOST_BENCHMARKS, ended_only=True)),
     )
 
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from hansard.application.performance import Comparison, Order, in_order
 from hansard.domain.alert import AlertState, Severity, Unit
+from hansard.domain.benchmark import BenchmarkRun
 from hansard.domain.errors import Failure
 from hansard.domain.performance import ResourceUse, duration_seconds
 from hansard.http import alert_schemas
@@ -73,6 +74,36 @@ def now(board: Dashboard) -> Markup:
         ),
         about=about,
     )
+
+
+def benchmarks(board: Dashboard, past: Past) -> Markup:
+    about = "What engines were measured to do with recordings whose words are known."
+    if not past.benchmarks:
+        hint = together("Measure one: ", code("hansard bench run"))
+        return section("benchmarks", "Benchmarks", empty("Nothing was measured yet.", hint), about=about)
+    zone = ZoneInfo(board.period.time_zone)
+
+    def row(run: BenchmarkRun) -> tuple[Content, ...]:
+        found = run.figures
+        measured: tuple[Content, ...] = (
+            (
+                f"{found.failed} of {found.hearings}",
+                figures.share(found.wer),
+                figures.share(found.coverage),
+                figures.factor(found.real_time_factor),
+                figures.seconds(found.latency_seconds),
+                figures.size(found.peak_memory_bytes),
+            )
+            if found
+            else (figures.NOTHING,) * 6
+        )
+        engine = together(tag("b", run.engine), " ", dim(run.model or ""))
+        when = run.started_at.astimezone(zone).strftime("%d %b %H:%M")
+        return (engine, run.corpus, code(run.commit[:7]), when, *measured)
+
+    heads = ("Engine", "Recordings", "Commit", "When", "Failed", "WER", "Speech with text", "Time ÷ audio", "Latency")
+    rows = map(row, past.benchmarks)
+    return section("benchmarks", "Benchmarks", card(table((*heads, "Memory"), rows, text=4)), about=about)
 
 
 def alerts(board: Dashboard) -> Markup:

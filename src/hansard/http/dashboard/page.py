@@ -23,7 +23,18 @@ RANGES = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(
 DEFAULT_RANGE = "24h"
 _RANGE_NAMES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 
-REPORTS = ("overview", "throughput", "latency", "engines", "errors", "costs", "functions", "resources", "alerts")
+REPORTS = (
+    "overview",
+    "throughput",
+    "latency",
+    "engines",
+    "errors",
+    "costs",
+    "functions",
+    "resources",
+    "benchmarks",
+    "alerts",
+)
 """Each is a section of the page, and a route below `/analytics`."""
 
 REFRESH_SECONDS = 30
@@ -39,6 +50,7 @@ PAST_SECTIONS: tuple[Callable[[Dashboard, Past], Markup], ...] = (
     work.costs,
     machine.functions,
     machine.resources,
+    machine.benchmarks,
 )
 
 

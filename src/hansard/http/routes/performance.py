@@ -1,4 +1,4 @@
-"""What functions and processes took."""
+"""What functions and processes took, and what engines were measured to take."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -9,6 +9,7 @@ from hansard.application.performance import Order
 from hansard.domain.performance import ResourceUse
 from hansard.domain.period import Period
 from hansard.http import performance_schemas as schemas
+from hansard.http.benchmark_schemas import BenchmarkList, BenchmarkSummary
 from hansard.http.dependencies import TheContainer
 from hansard.http.schemas import Moment
 
@@ -45,6 +46,15 @@ def get_functions(
         since_last_version=schemas.ComparedFunctions.of(report.since_last_version),
         since_week_before=schemas.ComparedFunctions.of(report.since_week_before),
     )
+
+
+@router.get("/benchmarks", summary="How well and how fast did engines hear?")
+def get_benchmarks(
+    container: TheContainer, limit: Annotated[int, Query(ge=1, le=1000, description="The latest so many.")] = 20
+) -> BenchmarkList:
+    """What `hansard bench run` measured here, that came to its end; the latest first."""
+    runs = container.benchmarks.recent(limit, ended_only=True)
+    return BenchmarkList(items=[BenchmarkSummary.of(run) for run in runs])
 
 
 @router.get("/resources", summary="What do the processes use?")
