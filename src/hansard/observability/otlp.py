@@ -39,7 +39,6 @@ from opentelemetry.util.re import parse_env_headers
 import hansard
 from hansard.application.origin import Origin, current_origin
 from hansard.application.ports.tracing import Fact, SpanKind
-from hansard.observability.tracing import OpenSpan
 
 LAST_SECONDS = 1.0
 """What sending the last spans may hold up the end of a process."""
@@ -80,7 +79,7 @@ class OtlpRecorder:
         facts: Mapping[str, Fact | None],
         parent: Origin,
         at: datetime | None = None,
-    ) -> OpenSpan:
+    ) -> "_Recorded":
         return _Recorded(
             self._tracer.start_span(
                 name,
