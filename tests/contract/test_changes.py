@@ -164,7 +164,10 @@ def test_a_deletion_makes_who_watches_look(service: Service) -> None:
 
 
 def cut_listeners(url: str) -> None:
-    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %' OR query = 'SELECT 1'"
+    query = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND (query LIKE 'LISTEN %' OR query = 'SELECT 1')
+    """
     with psycopg.connect(url) as connection:
         connection.execute(query)
 

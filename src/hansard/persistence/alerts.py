@@ -1,7 +1,7 @@
 """Alerts, and the outcomes that they are judged by, as the events tell them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 from sqlalchemy import Connection, select, text
@@ -11,7 +11,7 @@ from hansard.application.ports.alerts import Outcomes
 from hansard.domain.alert import Alert, AlertState, Severity
 from hansard.persistence import tables
 from hansard.persistence.event_log import SqlEventLog
-from hansard.persistence.mapping import Row, number_or_none, storable
+from hansard.persistence.mapping import Row, moment_or_none, number_or_none, storable
 
 # What was retried was asked for anew. Somebody waits for it if somebody did at first.
 _OUTCOMES = text("""
@@ -100,16 +100,12 @@ def _from_row(row: Row) -> Alert:
     return Alert(
         name=row["name"],
         state=AlertState(row["state"]),
-        since=_in_utc(row["since"]),
-        fired_at=_in_utc(row["fired_at"]),
+        since=moment_or_none(row["since"]),
+        fired_at=moment_or_none(row["fired_at"]),
         severity=Severity(row["severity"]),
         threshold=row["threshold"],
         value=row["value"],
         message=row["message"],
-        measured_at=_in_utc(row["measured_at"]),
+        measured_at=moment_or_none(row["measured_at"]),
         trouble=row["trouble"],
     )
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)

@@ -16,9 +16,10 @@ from hansard.application.ports.paging import Page
 from hansard.application.ports.retention import Amount, OldEntries
 from hansard.application.ports.work import WebhookTurn
 from hansard.domain.audit import GENESIS, Entry, Head
-from hansard.domain.errors import InvalidRequest, NotFound
+from hansard.domain.errors import NotFound
 from hansard.domain.events import Event, EventsPruned
 from hansard.persistence import event_mapping, statements, tables
+from hansard.persistence.cursors import number_in
 from hansard.persistence.mapping import Row
 from hansard.persistence.notifications import EVENTS_CHANNEL
 from hansard.timing.decorators import time_it
@@ -143,7 +144,7 @@ class SqlEventLog:
     def page(self, query: EventQuery = EVERYTHING, *, limit: int, cursor: str | None = None) -> Page[Entry]:
         wanted = _wanted(query).order_by(_TABLE.c.position.desc()).limit(limit + 1)
         if cursor is not None:
-            wanted = wanted.where(_TABLE.c.position < _position(cursor))
+            wanted = wanted.where(_TABLE.c.position < number_in(cursor, most_digits=18))
         rows = self.connection.execute(wanted).mappings().all()
         entries = tuple(_entry(cast("Row", row)) for row in rows[:limit])
         return Page(items=entries, next_cursor=str(entries[-1].position) if len(rows) > limit else None)
@@ -219,13 +220,3 @@ def _is_of_type(wanted: str) -> ColumnElement[bool]:
 
 def _entry(row: Row) -> Entry:
     return Entry(**{**row, "occurred_at": row["occurred_at"].astimezone(UTC)})
-
-
-def _position(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise InvalidRequest(
-            "That cursor is not one of ours.",
-            code="invalid_cursor",
-            help="Use the next_cursor of the page before, or leave it out to begin with the newest.",
-        )
-    return int(cursor)

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from hansard.domain.errors import Failure
 from hansard.domain.events import EVENT_TYPES, Event
-from hansard.persistence.mapping import Row, failure_from_json, failure_to_json, number_or_none, storable
+from hansard.persistence.mapping import (
+    Row,
+    failure_from_json,
+    failure_to_json,
+    moment_from_json,
+    number_or_none,
+    storable,
+)
 
 
 def event_to_row(event: Event) -> Row:
@@ -53,7 +60,7 @@ def _fact_from_json(name: str, value: Any) -> object:  # noqa: ANN401 - JSON is 
         case "failure":
             return None if value is None else failure_from_json(value)
         case "retry_at" | "failing_since":
-            return None if value is None else datetime.fromisoformat(value)
+            return moment_from_json(value)
         case "event_types" | "changed":
             return tuple(value)
         case _:

@@ -114,8 +114,8 @@ def transcription_from_row(row: Row) -> Transcription:
         progress=row["progress"],
         activity=row["activity"],
         pipeline_run_id=row["pipeline_run_id"],
-        started_at=_moment_or_none(row["started_at"]),
-        ended_at=_moment_or_none(row["ended_at"]),
+        started_at=moment_or_none(row["started_at"]),
+        ended_at=moment_or_none(row["ended_at"]),
         attempts=tuple(_attempt_from_json(attempt) for attempt in row["attempts"]),
         warnings=tuple(row["warnings"]),
         failure=None if row["failure"] is None else failure_from_json(row["failure"]),
@@ -169,7 +169,7 @@ def _attempt_to_json(attempt: Attempt) -> Json:
         "engine": storable(attempt.engine),
         "model": storable(attempt.model),
         "started_at": attempt.started_at.isoformat(),
-        "ended_at": None if attempt.ended_at is None else attempt.ended_at.isoformat(),
+        "ended_at": moment_to_json(attempt.ended_at),
         "outcome": attempt.outcome.value,
         "recognised_seconds": attempt.recognised_seconds,
         "input_tokens": attempt.input_tokens,
@@ -185,7 +185,7 @@ def _attempt_from_json(data: Json) -> Attempt:
         engine=data["engine"],
         model=data["model"],
         started_at=datetime.fromisoformat(data["started_at"]),
-        ended_at=None if data["ended_at"] is None else datetime.fromisoformat(data["ended_at"]),
+        ended_at=moment_from_json(data["ended_at"]),
         outcome=AttemptOutcome(data["outcome"]),
         recognised_seconds=data["recognised_seconds"],
         input_tokens=data.get("input_tokens", 0),
@@ -465,11 +465,11 @@ def circuit_from_row(row: Row) -> Circuit:
         state=CircuitState(row["state"]),
         failures=row["failures"],
         openings=row["openings"],
-        retry_at=_moment_or_none(row["retry_at"]),
+        retry_at=moment_or_none(row["retry_at"]),
         disabled=row["disabled"],
         disabled_reason=row["disabled_reason"],
-        last_success_at=_moment_or_none(row["last_success_at"]),
-        last_failure_at=_moment_or_none(row["last_failure_at"]),
+        last_success_at=moment_or_none(row["last_success_at"]),
+        last_failure_at=moment_or_none(row["last_failure_at"]),
         last_failure=None if row["last_failure"] is None else failure_from_json(row["last_failure"]),
     )
 
@@ -488,8 +488,16 @@ def _storable_or_none(text: str | None) -> str | None:
     return None if text is None else storable(text)
 
 
-def _moment_or_none(moment: datetime | None) -> datetime | None:
+def moment_or_none(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
+
+
+def moment_to_json(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def moment_from_json(moment: Any) -> datetime | None:  # noqa: ANN401 - JSON is what it is
+    return None if moment is None else datetime.fromisoformat(moment)
 
 
 def number_or_none(number: float | None) -> float | None:

@@ -1,7 +1,6 @@
 """The repositories of one unit of work, on its connection."""
 
 import binascii
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -41,6 +40,7 @@ from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Transcription
 from hansard.persistence import mapping, search_index, statements, tables
+from hansard.persistence.cursors import invalid_cursor, number_in
 from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.notifications import CHANNEL
 
@@ -230,7 +230,7 @@ class SqlTranscriptRepository:
         columns = (table.c.number, table.c.made_at, table.c.author, table.c.change, table.c.summary)
         query = select(*columns).where(table.c.transcription_id == transcription_id)
         if cursor is not None:
-            query = query.where(table.c.number < _revision_number(cursor))
+            query = query.where(table.c.number < number_in(cursor, most_digits=9))
         query = query.order_by(table.c.number.desc()).limit(limit + 1)
         rows = self.connection.execute(query).mappings().all()
         return Page(
@@ -381,21 +381,7 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
         data = urlsafe_b64decode(cursor.encode("ascii"))
         return _EPOCH + int.from_bytes(data[:8], signed=True) * _MICROSECOND, UUID(bytes=data[8:])
     except (ValueError, OverflowError, binascii.Error) as error:
-        raise _invalid_cursor() from error
-
-
-def _revision_number(cursor: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", cursor):
-        raise _invalid_cursor()
-    return int(cursor)
-
-
-def _invalid_cursor() -> InvalidRequest:
-    return InvalidRequest(
-        "That cursor is not one of ours.",
-        code="invalid_cursor",
-        help="Use the next_cursor of the page before, as it is; leave it out for the first page.",
-    )
+        raise invalid_cursor() from error
 
 
 def _no_transcription(transcription_id: UUID) -> NotFound:

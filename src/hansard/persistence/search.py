@@ -21,10 +21,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 
 from hansard.application.ports.paging import Page
 from hansard.application.ports.records import SearchHit, SearchMatch, SearchQuery
-from hansard.domain.errors import InvalidRequest
 from hansard.domain.languages import base_language
 from hansard.domain.transcript import Segment
 from hansard.persistence import mapping, search_query, search_terms, tables
+from hansard.persistence.cursors import invalid_cursor
 from hansard.persistence.search_index import filters, stems_of, words_of
 from hansard.persistence.search_query import Words
 from hansard.persistence.search_terms import STEMMERS, Stems
@@ -242,8 +242,4 @@ def _position(cursor: str) -> _Place:
         microseconds, identity, start_seconds, number = _CURSOR.unpack(urlsafe_b64decode(cursor.encode("ascii")))
         return _Place(_EPOCH + microseconds * _MICROSECOND, UUID(bytes=identity), start_seconds, number)
     except (ValueError, OverflowError, binascii.Error, struct.error) as error:
-        raise InvalidRequest(
-            "That cursor is not one of ours.",
-            code="invalid_cursor",
-            help="Use the next_cursor of the page before, as it is; leave it out for the first page.",
-        ) from error
+        raise invalid_cursor() from error

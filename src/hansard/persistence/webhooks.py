@@ -4,10 +4,8 @@ No foreign key leads from a delivery to its webhook: who writes an event would h
 webhook, and he for the event's writer. A delivery whose webhook is gone is removed when its turn comes.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
@@ -17,11 +15,21 @@ from hansard.application.ports.retention import Amount
 from hansard.application.ports.webhooks import Outstanding
 from hansard.application.ports.work import WebhookTurn
 from hansard.domain.delivery import Answer, Delivery, DeliveryAttempt, DeliveryStatus
-from hansard.domain.errors import InvalidRequest, NotFound
+from hansard.domain.errors import NotFound
 from hansard.domain.webhook import DisabledReason, Secret, Terms, Webhook
 from hansard.persistence import tables
+from hansard.persistence.cursors import number_in
 from hansard.persistence.event_log import IS_WANTED, SqlEventLog
-from hansard.persistence.mapping import Json, Row, failure_from_json, failure_to_json, storable
+from hansard.persistence.mapping import (
+    Json,
+    Row,
+    failure_from_json,
+    failure_to_json,
+    moment_from_json,
+    moment_or_none,
+    moment_to_json,
+    storable,
+)
 
 _WEBHOOKS = tables.webhooks
 _DELIVERIES = tables.webhook_deliveries
@@ -112,7 +120,7 @@ class SqlDeliveryRepository:
         if status is not None:
             query = query.where(_DELIVERIES.c.status == status.value)
         if cursor is not None:
-            query = query.where(_DELIVERIES.c.number < _number(cursor))
+            query = query.where(_DELIVERIES.c.number < number_in(cursor, most_digits=18))
         rows = self.connection.execute(query.order_by(_DELIVERIES.c.number.desc()).limit(limit + 1)).mappings().all()
         return Page(
             items=tuple(_delivery_from_row(row) for row in rows[:limit]),
@@ -180,7 +188,7 @@ def _webhook_to_row(webhook: Webhook) -> Row:
         "filter": None if terms.filter is None else dict(terms.filter),
         "description": terms.description,
         "secrets": [
-            {"value": secret.value, "expires_at": _moment_to_json(secret.expires_at)} for secret in webhook.secrets
+            {"value": secret.value, "expires_at": moment_to_json(secret.expires_at)} for secret in webhook.secrets
         ],
         "created_at": webhook.created_at,
         "disabled_reason": webhook.disabled_reason,
@@ -198,10 +206,10 @@ def _webhook_from_row(row: Row) -> Webhook:
             filter=row["filter"],
             description=row["description"],
         ),
-        secrets=tuple(Secret(each["value"], _moment_from_json(each["expires_at"])) for each in row["secrets"]),
-        created_at=_utc(row["created_at"]),
+        secrets=tuple(Secret(each["value"], moment_from_json(each["expires_at"])) for each in row["secrets"]),
+        created_at=row["created_at"].astimezone(UTC),
         disabled_reason=None if reason is None else DisabledReason(reason),
-        failing_since=None if row["failing_since"] is None else _utc(row["failing_since"]),
+        failing_since=moment_or_none(row["failing_since"]),
     )
 
 
@@ -228,9 +236,9 @@ def _delivery_from_row(row: Row) -> Delivery:
         event_id=row["event_id"],
         event_position=row["event_position"],
         event_type=row["event_type"],
-        created_at=_utc(row["created_at"]),
+        created_at=row["created_at"].astimezone(UTC),
         status=DeliveryStatus(row["status"]),
-        next_attempt_at=None if row["next_attempt_at"] is None else _utc(row["next_attempt_at"]),
+        next_attempt_at=moment_or_none(row["next_attempt_at"]),
         attempts=tuple(_attempt_from_json(attempt) for attempt in row["attempts"]),
         body=row["body"],
         replay_of=row["replay_of"],
@@ -241,7 +249,7 @@ def _attempt_to_json(attempt: DeliveryAttempt) -> Json:
     return {
         "number": attempt.number,
         "began_at": attempt.began_at.isoformat(),
-        "ended_at": _moment_to_json(attempt.ended_at),
+        "ended_at": moment_to_json(attempt.ended_at),
         "request_headers": dict(attempt.request_headers),
         "answer": None if attempt.answer is None else _answer_to_json(attempt.answer),
         "failure": None if attempt.failure is None else failure_to_json(attempt.failure),
@@ -252,7 +260,7 @@ def _attempt_from_json(data: Json) -> DeliveryAttempt:
     return DeliveryAttempt(
         number=data["number"],
         began_at=datetime.fromisoformat(data["began_at"]),
-        ended_at=_moment_from_json(data["ended_at"]),
+        ended_at=moment_from_json(data["ended_at"]),
         request_headers=data["request_headers"],
         answer=None if data["answer"] is None else Answer(**data["answer"]),
         failure=None if data["failure"] is None else failure_from_json(data["failure"]),
@@ -266,28 +274,6 @@ def _answer_to_json(answer: Answer) -> Json:
         "body": storable(answer.body),
         "retry_after_seconds": answer.retry_after_seconds,
     }
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-def _moment_to_json(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def _moment_from_json(moment: Any) -> datetime | None:  # noqa: ANN401 - JSON is what it is
-    return None if moment is None else datetime.fromisoformat(moment)
-
-
-def _number(cursor: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", cursor):
-        raise InvalidRequest(
-            "That cursor is not one of ours.",
-            code="invalid_cursor",
-            help="Use the next_cursor of the page before, as it is; leave it out for the first page.",
-        )
-    return int(cursor)
 
 
 def _no_webhook(webhook_id: UUID) -> NotFound:
