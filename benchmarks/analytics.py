@@ -3,7 +3,7 @@
     make bench-analytics                             # or: python -m benchmarks.analytics --facts 100000
 
 The events are real ones, through the real log. The million facts are made by the database itself, spread evenly over
-`--days`; the questions are about the last thirty of them.
+`--days`, and summed up by the hour as the service does it; the questions are about the last thirty days.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -45,14 +45,16 @@ _FACTS = text("""
     INSERT INTO transcription_facts (id, ask, audio_id, owner, engine_asked, interactive, status, asked_at, changed_at,
         ended_at, queue_seconds, running_seconds, recognising_seconds, runs, interruptions, attempts, fallbacks, engine,
         model, language, audio_seconds, word_count, coverage, degraded, failure_code, failure_category)
-    SELECT gen_random_uuid(), 1, gen_random_uuid(), 'owner ' || number % 20, 'auto', number % 4 = 0,
+    SELECT gen_random_uuid(), 1, gen_random_uuid(), 'owner ' || number % 21, 'auto', number % 4 = 0,
            CASE WHEN number % 20 = 0 THEN 'failed' ELSE 'completed' END,
            ended_at - make_interval(secs => waited + worked), ended_at, ended_at,
            waited, worked, worked * 0.9, 1, 0, 1, 0,
            CASE WHEN number % 5 = 0 THEN 'openai' ELSE 'whisper' END,
-           CASE WHEN number % 5 = 0 THEN 'whisper-1' ELSE 'small' END, 'en', worked * 8, 1000, 0.99, number % 50 = 0,
+           CASE WHEN number % 5 = 0 THEN 'whisper-1' ELSE 'small' END, 'en', worked * heard, 1000, 0.99,
+           number % 50 = 0,
            CASE WHEN number % 20 = 0 THEN 'code_' || number % 7 END, CASE WHEN number % 20 = 0 THEN 'server' END
       FROM (SELECT number, exp(random() * 5) AS waited, exp(random() * 5) AS worked,
+                   exp(random() * 3) AS heard,
                    CAST(:until AS timestamptz)
                    - make_interval(days => :days) * (1 - number::float8 / :facts) AS ended_at
               FROM generate_series(1, :facts) AS number) AS drawn
@@ -86,26 +88,28 @@ def main() -> None:
                 unit_of_work=partial(SqlUnitOfWork, engine, TranscriptionJobs),
                 clock=lambda: datetime.now(UTC),
             )
-            console.print(_projection_rate(engine, projection, options.transcriptions))
             until = datetime.now(UTC)
+            console.print(_projection_rate(engine, projection, options.transcriptions, _before_all(until, options)))
             with analytics.begin() as connection:
                 _fill(connection, until, options.facts, options.days)
+            console.print(_sealing_rate(engine, projection, until))
             with analytics.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE"))
             asked = SqlAnalytics(database=analytics, projection=projection, prices=PRICES)
             console.print(_questions(asked, until, options))
 
 
-def _projection_rate(engine: Engine, projection: Projection, transcriptions: int) -> str:
+def _before_all(until: datetime, options: argparse.Namespace) -> datetime:
+    """Before all facts, so that what is made of these events is in no question."""
+    return until - timedelta(days=options.days + 1)
+
+
+def _projection_rate(engine: Engine, projection: Projection, transcriptions: int, at: datetime) -> str:
     began = time.monotonic()
-    events = 0
-    for _ in range(transcriptions // TRANSCRIPTIONS_IN_A_COMMIT):
-        with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
-            for _ in range(TRANSCRIPTIONS_IN_A_COMMIT):
-                for event in _life().pull_events():
-                    uow.events.append(event)
-                    events += 1
-            uow.commit()
+    events = sum(
+        _tell(engine, [_life(at) for _ in range(TRANSCRIPTIONS_IN_A_COMMIT)])
+        for _ in range(transcriptions // TRANSCRIPTIONS_IN_A_COMMIT)
+    )
     wrote_seconds = time.monotonic() - began
     began = time.monotonic()
     projection.catch_up()
@@ -116,8 +120,25 @@ def _projection_rate(engine: Engine, projection: Projection, transcriptions: int
     )
 
 
-def _life() -> Transcription:
-    at = datetime.now(UTC) - timedelta(days=365)
+def _sealing_rate(engine: Engine, projection: Projection, until: datetime) -> str:
+    """Once an event of the last hour has come, those before are over."""
+    _tell(engine, [_life(until)])
+    began = time.monotonic()
+    projection.catch_up()
+    return f"all facts summed up by the hour in {time.monotonic() - began:,.0f} s"
+
+
+def _tell(engine: Engine, lives: Sequence[Transcription]) -> int:
+    """How many events that makes."""
+    events = [event for life in lives for event in life.pull_events()]
+    with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
+        for event in events:
+            uow.events.append(event)
+        uow.commit()
+    return len(events)
+
+
+def _life(at: datetime) -> Transcription:
     made = Transcription.queue(audio_id=uuid4(), parameters=Parameters(), at=at)
     made.start(at)
     made.begin_attempt(engine="whisper", model="small", at=at)

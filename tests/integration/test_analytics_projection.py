@@ -1,7 +1,8 @@
 """Facts are made of the events alone: in whatever pieces, after whatever crash, they come out the same."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
 from hansard.analytics.database import AnalyticsDatabase
-from hansard.analytics.projection import FACT_TABLES, Projection
+from hansard.analytics.projection import FACT_TABLES, HOUR_TABLES, Projection
 from hansard.domain.errors import AnalyticsUnavailable, Conflict
 from hansard.domain.events import CanaryRecognised, Event, Interruption
+from hansard.domain.transcription import Attempt, AttemptKind, AttemptOutcome
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
 from tests.fakes import FakeClock, FakeDatabase
@@ -31,10 +33,14 @@ def projection_of(analytics: AnalyticsDatabase, database: FakeDatabase, **how: A
 
 
 def facts(analytics: AnalyticsDatabase) -> dict[str, list[dict[str, Any]]]:
+    """And the hours that they were summed up to."""
     with analytics.begin() as connection:
         return {
-            table.name: [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
-            for table in FACT_TABLES
+            table.name: [
+                dict(row)
+                for row in connection.execute(select(table).order_by(*(table.primary_key or table.columns))).mappings()
+            ]
+            for table in (*FACT_TABLES, *HOUR_TABLES)
         }
 
 
@@ -120,6 +126,34 @@ def test_attempts_are_kept_with_what_they_are_paid_by(
     assert (attempt["input_tokens"], attempt["output_tokens"]) == (810, 170)
 
 
+def test_what_engines_did_live_counts_as_the_work_that_it_was(
+    analytics_database: AnalyticsDatabase, project: Callable[[], None], story: Story
+) -> None:
+    transcription = story.queue()
+    live = Attempt(
+        number=1,
+        engine="whisper",
+        model="small",
+        started_at=story.now - timedelta(minutes=10),
+        ended_at=story.now,
+        outcome=AttemptOutcome.SUCCEEDED,
+        recognised_seconds=50,
+        kind=AttemptKind.LIVE,
+        at_work_seconds=5,
+    )
+    transcription.take_in([live, replace(live, kind=AttemptKind.INTERIMS, at_work_seconds=8)], story.after(0))
+    story.complete(transcription, seconds=1)
+    project()
+    fact = only(analytics_database)
+    assert (fact["attempts"], fact["recognising_seconds"]) == (3, 14)
+    attempts = facts(analytics_database)["attempt_facts"]
+    assert [(each["recognised_seconds"], each["processing_seconds"]) for each in attempts] == [
+        (50, 5),
+        (50, 8),
+        (50, 1),
+    ]
+
+
 def test_what_was_deleted_stays_a_number(
     analytics_database: AnalyticsDatabase, project: Callable[[], None], story: Story
 ) -> None:
@@ -164,6 +198,7 @@ def test_facts_made_piece_by_piece_are_those_made_at_once(
     database, story = FakeDatabase(), Story(seed)
     for _ in range(12):
         story.any_life()
+        story.after(1_800)
     pieces = projection_of(analytics_database, database)
     pieces.rebuild(force=True)
     told = 0
@@ -175,6 +210,7 @@ def test_facts_made_piece_by_piece_are_those_made_at_once(
     pieces.catch_up()
     piece_by_piece = facts(analytics_database)
     assert piece_by_piece["transcription_facts"]
+    assert piece_by_piece["transcription_hours"]
     pieces.rebuild()
     assert facts(analytics_database) == piece_by_piece
 

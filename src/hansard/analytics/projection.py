@@ -8,14 +8,14 @@ from a backup.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Connection, Table, any_, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from hansard.analytics import tables
+from hansard.analytics import hours, tables
 from hansard.analytics.database import AnalyticsDatabase
 from hansard.analytics.facts import Facts, TranscriptionFact
 from hansard.application.ports.analytics import FactsState
@@ -28,7 +28,11 @@ from hansard.timing.decorators import time_it
 BATCH = 5_000
 """Events in a commit: some tenths of a second of work, and some megabytes."""
 
+HOURS_IN_A_COMMIT = timedelta(hours=6)
+"""Sealed at once: some tenths of a second of work, with a million transcriptions in a month."""
+
 FACT_TABLES = (tables.transcription_facts, tables.attempt_facts, tables.audio_facts, tables.engine_facts)
+HOUR_TABLES = (tables.transcription_hours, tables.asked_hours, tables.attempt_hours, tables.upload_hours)
 
 _NAME = "events"
 _LOCK = 0x46414354
@@ -47,6 +51,8 @@ class _Reached:
     projected_at: datetime | None = None
     since: datetime | None = None
     missed: int = 0
+    latest_at: datetime | None = None
+    sealed_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +76,16 @@ class Projection:
         while within_seconds is None or self.monotonic() - begun < within_seconds:
             reached = self._reached()
             entries = self._entries_after(reached)
-            if not entries:
+            sealable_until = _sealable_until(reached)
+            if entries:
+                is_done = self._project(reached, entries)
+            elif sealable_until is not None:
+                is_done = self._seal(reached, sealable_until)
+            else:
                 return
-            if not self._project(reached, entries):
+            if not is_done:
                 self.sleep(_POLL_SECONDS)
-            elif tell is not None:
+            elif entries and tell is not None:
                 tell(entries[-1].position)
 
     def rebuild(self, *, force: bool = False, tell: Callable[[int], object] | None = None) -> None:
@@ -88,9 +99,9 @@ class Projection:
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             if first and not force:
                 _require_none_lost(_read(connection), first[0])
-            for table in FACT_TABLES:
+            # Questions begin with the projection, too: whoever waits here for another holds nothing that it needs.
+            for table in (tables.projection, *HOUR_TABLES, *FACT_TABLES):
                 connection.execute(text(f"TRUNCATE {table.name}"))
-            connection.execute(tables.projection.delete())
         self.catch_up(tell=tell)
 
     def state(self) -> FactsState:
@@ -126,15 +137,50 @@ class Projection:
     def _project(self, reached: _Reached, entries: Sequence[Entry]) -> bool:
         """Whether it was done; not when somebody else is at it, or was faster."""
         with self.database.begin() as connection:
-            if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
-                return False
-            if _read(connection).position != reached.position:
+            if not _is_alone(connection, reached):
                 return False
             facts = Facts(latest=_latest_facts(connection, entries))
             facts.note(entries)
             _write(connection, facts)
+            for hour in _hours_to_seal_again(reached, entries, facts):
+                hours.seal(connection, hour, hour + hours.HOUR)
             _advance(connection, reached, entries, self.clock())
         return True
+
+    def _seal(self, reached: _Reached, end: datetime) -> bool:
+        """Sum up the next hours before `end`. Whether it was done, as with `_project`."""
+        with self.database.begin() as connection:
+            if not _is_alone(connection, reached):
+                return False
+            since = reached.sealed_until or hours.first_hour(connection) or end
+            until = min(end, since + HOURS_IN_A_COMMIT)
+            hours.seal(connection, since, until)
+            connection.execute(update(tables.projection).values(sealed_until=until))
+        return True
+
+
+def _is_alone(connection: Connection, reached: _Reached) -> bool:
+    """Until the end of the transaction; and nobody went on from there before."""
+    is_mine: bool = connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar_one()
+    return is_mine and _read(connection) == reached
+
+
+def _sealable_until(reached: _Reached) -> datetime | None:
+    """The hour of the latest event, in which others may follow; None where it is sealed up to there."""
+    if reached.latest_at is None:
+        return None
+    hour = hours.hour_of(reached.latest_at)
+    return hour if reached.sealed_until is None or reached.sealed_until < hour else None
+
+
+def _hours_to_seal_again(reached: _Reached, entries: Sequence[Entry], facts: Facts) -> list[datetime]:
+    """Sealed ones in which something happened after all, or ended what was added to."""
+    sealed_until = reached.sealed_until
+    if sealed_until is None:
+        return []
+    ends = (fact.ended_at for fact in facts.transcriptions.values() if fact.ended_at is not None)
+    moments = (*(entry.occurred_at for entry in entries), *ends)
+    return sorted({hours.hour_of(moment) for moment in moments if moment < sealed_until})
 
 
 def _follows(reached: _Reached, entry: Entry) -> bool:
@@ -160,6 +206,9 @@ def _read(connection: Connection) -> _Reached:
 
 def _advance(connection: Connection, reached: _Reached, entries: Sequence[Entry], now: datetime) -> None:
     first, last = entries[0], entries[-1]
+    moments = [entry.occurred_at for entry in entries]
+    if reached.latest_at is not None:
+        moments.append(reached.latest_at)
     row = _row(
         _Reached(
             position=last.position,
@@ -168,6 +217,8 @@ def _advance(connection: Connection, reached: _Reached, entries: Sequence[Entry]
             projected_at=now,
             since=reached.since or first.occurred_at,
             missed=reached.missed + first.position - reached.position - 1,
+            latest_at=max(moments),
+            sealed_until=reached.sealed_until,
         )
     )
     connection.execute(_upsert(tables.projection), {"name": _NAME, **row})

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
-from hansard.analytics import statements
+from hansard.analytics import hours, statements
 from hansard.analytics.database import AnalyticsDatabase
+from hansard.analytics.histograms import percentiles
+from hansard.analytics.hours import ENDED
 from hansard.analytics.insight import judged, slower
 from hansard.analytics.projection import Projection
+from hansard.analytics.statements import Question
 from hansard.application.ports import analytics as port
 from hansard.application.ports.analytics import Asked, Spread
 from hansard.domain.costs import SECONDS_PER_HOUR, Consumption, Prices
@@ -21,11 +24,15 @@ from hansard.timing.decorators import time_it
 CATCH_UP_SECONDS = 1.0
 """How long a question waits for what has happened since; then it is answered with what is there."""
 
-_SPREADS = ("queue_seconds", "preparing_seconds", "recognising_seconds", "total_seconds", "real_time_factor")
+_SHARES = (0.5, 0.9, 0.95, 0.99, 0.4, 0.6)
+"""The percentiles that are worked out. The last two enclose the middle: see `insight`."""
 
-# A question that takes longer is given up. Sorts of a million numbers fit into the memory; compiling takes longer than
-# it saves.
-_BOUNDS = text("SET LOCAL statement_timeout TO '20s'; SET LOCAL work_mem TO '64MB'; SET LOCAL jit TO off")
+# A question that takes longer is given up. Sorts of a million ids fit into the memory; compiling takes longer than it
+# saves; and a plan for any filters and any times is a bad one for these.
+_BOUNDS = text(
+    "SET LOCAL statement_timeout TO '20s'; SET LOCAL work_mem TO '64MB'; SET LOCAL jit TO off; "
+    "SET LOCAL plan_cache_mode TO force_custom_plan"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +50,8 @@ class SqlAnalytics:
             engines, engines_before = (questions.all(statements.ENGINE_ATTEMPTS, each) for each in (period, before))
             return port.Overview(
                 **report,
-                now=self._totals(questions, period, sums),
-                before=self._totals(questions, before, sums_before),
+                now=self._totals(questions, period, sums, engines),
+                before=self._totals(questions, before, sums_before, engines_before),
                 before_since=before.since,
                 before_until=before.until,
                 **questions.one(statements.OPEN),
@@ -74,16 +81,16 @@ class SqlAnalytics:
         report, before = self._report(asked), asked.period.before
         with self.database.begin() as connection:
             questions = _Questions(connection, asked)
-            overall = questions.one(statements.LATENCY)
+            rows = questions.rows(statements.LATENCY_BUCKETS)
+            overall = _all_of(rows)
             now = [overall, *questions.all(statements.ENGINE_ATTEMPTS)]
             earlier = [questions.one(statements.TOTALS, before), *questions.all(statements.ENGINE_ATTEMPTS, before)]
-            rows = questions.all(statements.LATENCY_BUCKETS)
         buckets = tuple(
-            port.LatencyBucket(start=row["start"], **_spreads(row, _SPREADS)) for row in _filled(asked.period, rows)
+            port.LatencyBucket(start=row["start"], **_spreads(row)) for row in _filled(asked.period, _measured(rows))
         )
         return port.Latency(
             **report,
-            overall=port.LatencySpreads(**_spreads(overall, _SPREADS)),
+            overall=port.LatencySpreads(**_spreads(overall)),
             waits=_waits(overall),
             slower=slower(now=now, before=earlier),
             buckets=buckets,
@@ -95,11 +102,10 @@ class SqlAnalytics:
         with self.database.begin() as connection:
             questions = _Questions(connection, asked)
             results = {(row["engine"], row["model"]): row for row in questions.all(statements.ENGINE_RESULTS)}
-            consumed = _by_engine(questions.all(statements.CONSUMPTION))
             rows = questions.all(statements.ENGINE_ATTEMPTS)
             rows_before = questions.all(statements.ENGINE_ATTEMPTS, asked.period.before)
             happenings = tuple(port.EngineHappenings(**row) for row in questions.all(statements.HAPPENINGS))
-        items = [self._engine(row, results.get((row["engine"], row["model"]), {}), consumed) for row in rows]
+        items = [self._engine(row, results.get((row["engine"], row["model"]), {})) for row in rows]
         return port.EngineReports(
             **report,
             currency=self.prices.currency,
@@ -113,15 +119,11 @@ class SqlAnalytics:
         report = self._report(asked)
         with self.database.begin() as connection:
             questions = _Questions(connection, asked)
+            ends = questions.all(statements.ENDED_BY_BUCKET)
+            rows = [*ends, *questions.all(statements.ATTEMPTS_FAILED_BY_BUCKET)]
             transcriptions = _error_reports(questions.all(statements.FAILURES))
             attempts = _error_reports(questions.all(statements.ATTEMPT_FAILURES))
-            ended = questions.one(statements.ENDED)["ended"]
-            rows = [
-                *questions.all(statements.FAILURES_BY_BUCKET),
-                *questions.all(statements.ATTEMPT_FAILURES_BY_BUCKET),
-            ]
-        failed = sum(each.count for each in transcriptions)
-        no_failure: dict[str, Any] = {"failed": 0, "failed_attempts": 0}
+        failed, ended = (sum(row[name] for row in ends) for name in ("failed", "ended"))
         return port.Errors(
             **report,
             failed=failed,
@@ -129,7 +131,12 @@ class SqlAnalytics:
             failure_rate=failed / ended if ended else None,
             transcriptions=transcriptions,
             attempts=attempts,
-            buckets=tuple(port.ErrorBucket(**{**no_failure, **row}) for row in _filled(asked.period, rows)),
+            buckets=tuple(
+                port.ErrorBucket(
+                    start=row["start"], **{name: row.get(name, 0) for name in ("failed", "failed_attempts")}
+                )
+                for row in _filled(asked.period, rows)
+            ),
         )
 
     @time_it
@@ -167,11 +174,13 @@ class SqlAnalytics:
             "as_of": self.projection.state(),
         }
 
-    def _totals(self, questions: "_Questions", period: Period, row: Mapping[str, Any]) -> port.Totals:
+    def _totals(
+        self, questions: "_Questions", period: Period, row: Mapping[str, Any], engines: Iterable[Mapping[str, Any]]
+    ) -> port.Totals:
         counted = {
             **{name: row[name] for name in ("completed", "failed", "cancelled", "degraded", "retried")},
             **questions.one(statements.ASKED_FOR, period),
-            **questions.one(statements.UPLOADS, period),
+            **questions.one(statements.UPLOADED, period),
         }
         ended = row["completed"] + row["failed"]
         return port.Totals(
@@ -181,35 +190,28 @@ class SqlAnalytics:
             audio_seconds=row["audio_seconds"],
             coverage=row["coverage"],
             failure_rate=row["failed"] / ended if ended else None,
-            cost=sum(self._cost(each) or 0.0 for each in questions.all(statements.CONSUMPTION, period)),
+            cost=sum(self._cost(each) or 0.0 for each in engines),
         )
 
     def _cost(self, row: Mapping[str, Any]) -> float | None:
         price = self.prices.price(row["engine"], row["model"])
         return None if price is None else _consumption(row).cost(price)
 
-    def _engine(
-        self,
-        row: Mapping[str, Any],
-        result: Mapping[str, Any],
-        consumed: Mapping[tuple[str, str], Consumption],
-    ) -> port.EngineReport:
-        engine, model = row["engine"], row["model"]
-        consumption, price = consumed[engine, model], self.prices.price(engine, model)
-        cost = None if price is None else consumption.cost(price)
-        hours = consumption.audio_seconds / SECONDS_PER_HOUR
+    def _engine(self, row: Mapping[str, Any], result: Mapping[str, Any]) -> port.EngineReport:
+        completed = result.get("completed", 0)
+        cost, hours_of_audio = self._cost(row), row["audio_seconds"] / SECONDS_PER_HOUR
         tried = row["succeeded"] + row["failed"]
         return port.EngineReport(
             **{name: row[name] for name in ("engine", "model", "attempts", "succeeded", "failed", "abandoned")},
             failure_rate=row["failed"] / tried if tried else None,
-            audio_seconds=consumption.audio_seconds,
-            processing_seconds=consumption.processing_seconds,
+            audio_seconds=row["audio_seconds"],
+            processing_seconds=row["processing_seconds"],
             real_time_factor=_spread(row, "real_time_factor"),
-            completed=result.get("completed", 0),
-            degraded_share=_number(result.get("degraded_share")),
+            completed=completed,
+            degraded_share=result["degraded"] / completed if completed else None,
             coverage=result.get("coverage"),
             cost=cost,
-            cost_per_audio_hour=cost / hours if cost is not None and hours else None,
+            cost_per_audio_hour=cost / hours_of_audio if cost is not None and hours_of_audio else None,
         )
 
 
@@ -220,16 +222,22 @@ class _Questions:
         self._connection = connection
         self._asked = asked
         connection.execute(_BOUNDS)
+        self._sealed_until = hours.sealed_until(connection)
 
-    def all(self, statement: TextClause, period: Period | None = None) -> list[dict[str, Any]]:
-        rows = self._connection.execute(statement, self._parameters(statement, period or self._asked.period))
+    def rows(self, question: Question, period: Period | None = None) -> list[dict[str, Any]]:
+        """Measures are histograms still."""
+        parameters = self._parameters(question, period or self._asked.period)
+        rows = self._connection.execute(question.text, parameters)
         return [_in_utc(dict(row)) for row in rows.mappings()]
 
-    def one(self, statement: TextClause, period: Period | None = None) -> dict[str, Any]:
-        return self.all(statement, period)[0]
+    def all(self, question: Question, period: Period | None = None) -> list[dict[str, Any]]:
+        return _measured(self.rows(question, period))
 
-    def _parameters(self, statement: TextClause, period: Period) -> dict[str, Any]:
-        known = {
+    def one(self, question: Question, period: Period | None = None) -> dict[str, Any]:
+        return self.all(question, period)[0]
+
+    def _parameters(self, question: Question, period: Period) -> dict[str, Any]:
+        known: dict[str, Any] = {
             "since": period.since,
             "until": period.until,
             "bucket": period.bucket.value,
@@ -238,7 +246,36 @@ class _Questions:
             "engine": self._asked.engine,
             "interactive": self._asked.interactive,
         }
-        return {name: known[name] for name in statement.compile().params}
+        if question.kind is not None:
+            is_in_hours = all(known[name] is None for name in question.kind.only_in_facts)
+            whole, cut = hours.spans(
+                period,
+                sealed_until=self._sealed_until if is_in_hours else None,
+                by_bucket="bucket" in question.takes,
+            )
+            for name, spans in (("whole", whole), ("cut", cut)):
+                known[f"{name}_since"], known[f"{name}_until"] = ([span[end] for span in spans] for end in (0, 1))
+        return {name: known[name] for name in question.takes}
+
+
+def _measured(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With percentiles and the number of measures in place of the histograms."""
+    names = ENDED.spreads.keys() & rows[0].keys() if rows else ()
+    measured = [dict(row) for row in rows]
+    for name in names:
+        for row, (count, found) in zip(measured, percentiles([row[name] for row in rows], _SHARES), strict=True):
+            row[name], row[f"{name}_count"] = found, count
+    return measured
+
+
+def _all_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the pieces of a chart, the whole: its sums, and its percentiles."""
+    found = list(rows)
+    whole = {
+        **{name: sum(row[name] for row in found) for name in ("queue", "preparing", "recognising")},
+        **{name: b"".join(row[name] or b"" for row in found) for name in ENDED.spreads},
+    }
+    return _measured([whole])[0]
 
 
 def _in_utc(row: dict[str, Any]) -> dict[str, Any]:
@@ -258,12 +295,12 @@ def _spread(row: Mapping[str, Any], name: str) -> Spread:
     return Spread(count=row.get(f"{name}_count", 0), p50=p50, p90=p90, p95=p95, p99=p99)
 
 
-def _spreads(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Spread]:
-    return {name: _spread(row, name) for name in names}
+def _spreads(row: Mapping[str, Any]) -> dict[str, Spread]:
+    return {name: _spread(row, name) for name in ENDED.spreads}
 
 
 def _waits(row: Mapping[str, Any]) -> port.Waits | None:
-    sums = {name: row[name] or 0.0 for name in ("queue", "preparing", "recognising")}
+    sums = {name: row[name] for name in ("queue", "preparing", "recognising")}
     total = sum(sums.values())
     return port.Waits(**{name: each / total for name, each in sums.items()}) if total else None
 
@@ -271,15 +308,6 @@ def _waits(row: Mapping[str, Any]) -> port.Waits | None:
 def _consumption(row: Mapping[str, Any]) -> Consumption:
     names = ("audio_seconds", "uncounted_seconds", "input_tokens", "output_tokens", "processing_seconds")
     return Consumption(**{name: row[name] for name in names})
-
-
-def _by_engine(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Consumption]:
-    """The sums over all owners."""
-    sums: dict[tuple[str, str], Consumption] = {}
-    for row in rows:
-        thing, more = (row["engine"], row["model"]), _consumption(row)
-        sums[thing] = sums[thing].with_more(more) if thing in sums else more
-    return sums
 
 
 def _cost_report(row: Mapping[str, Any], cost: float | None) -> port.CostReport:
@@ -297,7 +325,3 @@ def _error_reports(rows: Iterable[Mapping[str, Any]]) -> tuple[port.ErrorReport,
         )
         for row in found
     )
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - PostgreSQL's numeric, or none
-    return None if value is None else float(value)

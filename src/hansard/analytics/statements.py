@@ -1,103 +1,95 @@
-# ruff: noqa: S608 - put together from the texts in this file alone
+# ruff: noqa: S608 - put together from the texts in this file and in `hours` alone
 """The questions, as PostgreSQL understands them.
 
-Filters that are not asked for are NULL. All take `since` and `until`; those about the transcriptions take their time by
-when they ended, unless they say otherwise.
+Filters that are not asked for are NULL. Those about the transcriptions take their time by when they ended, unless they
+say otherwise. Measures come as histograms, by their names: see `histograms`.
 """
+
+from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import TextClause, text
 
-# The last two enclose the middle: see `insight`.
-_PERCENTILES = "ARRAY[0.5, 0.9, 0.95, 0.99, 0.4, 0.6]"
-_IS_ASKED = """
-    (CAST(:owner AS text) IS NULL OR owner = :owner)
-    AND (CAST(:engine AS text) IS NULL OR engine = :engine)
-"""
-_OF_TRANSCRIPTIONS = f"""
-    FROM transcription_facts
-   WHERE {_IS_ASKED} AND (CAST(:interactive AS boolean) IS NULL OR interactive = :interactive)
-"""
-_ENDED = f"{_OF_TRANSCRIPTIONS} AND ended_at >= :since AND ended_at < :until"
-_ATTEMPTS = f"FROM attempt_facts WHERE {_IS_ASKED} AND ended_at >= :since AND ended_at < :until"
-_UPLOADS = """
-    FROM audio_facts
-   WHERE (CAST(:owner AS text) IS NULL OR owner = :owner) AND uploaded_at >= :since AND uploaded_at < :until
-"""
-_ASKED = f"{_OF_TRANSCRIPTIONS} AND asked_at >= :since AND asked_at < :until"
-
-_ENDS = """
-    count(*) FILTER (WHERE status = 'completed') AS completed,
-    count(*) FILTER (WHERE status = 'failed') AS failed,
-    count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
-    count(*) FILTER (WHERE degraded) AS degraded,
-    coalesce(sum(audio_seconds) FILTER (WHERE status = 'completed'), 0) AS audio_seconds
-"""
-
-_MEASURES = {
-    "queue_seconds": "queue_seconds",
-    "preparing_seconds": "greatest(running_seconds - recognising_seconds, 0)",
-    "recognising_seconds": "recognising_seconds",
-    "total_seconds": "queue_seconds + running_seconds",
-    "real_time_factor": "recognising_seconds / nullif(audio_seconds, 0)",
-}
+from hansard.analytics.hours import ASKED, ATTEMPTS, ENDED, UPLOADS, Kind, pieces
 
 
-def _spreads(*names: str) -> str:
-    """Each with the percentiles and the number of what they are of."""
-    return ", ".join(
-        f"percentile_cont({_PERCENTILES}) WITHIN GROUP (ORDER BY {_MEASURES[name]}) "
-        f"FILTER (WHERE status = 'completed') AS {name}, "
-        f"count({_MEASURES[name]}) FILTER (WHERE status = 'completed') AS {name}_count"
-        for name in names
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """`kind` is of what it takes whole hours, if of anything."""
+
+    sql: str
+    kind: Kind | None = None
+
+    @cached_property
+    def text(self) -> TextClause:
+        return text(self.sql)
+
+    @cached_property
+    def takes(self) -> frozenset[str]:
+        """The names of its parameters."""
+        return frozenset(self.text.compile().params)
+
+
+def _of(kind: Kind, columns: str, *, by: str = "", order: str = "", by_owner: bool = False) -> Question:
+    """From the pieces of this kind; `by` groups them."""
+    relation = pieces(kind, by_bucket=by.startswith("start"), by_owner=by_owner)
+    grouped = f"GROUP BY {by}" if by else ""
+    ordered = f"ORDER BY {order}" if order else ""
+    return Question(
+        sql=f"SELECT {f'{by}, ' if by else ''}{columns} FROM {relation} {grouped} {ordered}",
+        kind=kind,
     )
 
 
-def _bucket(moment: str) -> str:
-    return f"date_trunc(:bucket, {moment}, :time_zone) AS start"
+def _counts(*names: str) -> str:
+    return ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in names)
 
 
-TOTALS: TextClause = text(f"""
-    SELECT {_ENDS}, avg(coverage) AS coverage, count(*) FILTER (WHERE ask > 1) AS retried,
-           {_spreads("queue_seconds", "preparing_seconds", "total_seconds")}
-    {_ENDED}
-""")
-ASKED_FOR = text(f"SELECT count(*) AS asked {_ASKED}")
-UPLOADS = text(f"SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0)::bigint AS uploaded_bytes {_UPLOADS}")
-OPEN = text("""
+def _sums(*names: str) -> str:
+    return ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in names)
+
+
+def _histograms(*names: str) -> str:
+    return ", ".join(f"string_agg({name}, ''::bytea) AS {name}" for name in names)
+
+
+_COVERAGE = "sum(covered) / nullif(sum(coverages), 0) AS coverage"
+_ENDS = f"{_counts('completed', 'failed', 'cancelled', 'degraded')}, {_sums('audio_seconds')}"
+_UPLOADS = _counts("uploads", "uploaded_bytes")
+_CONSUMPTION = (
+    f"{_counts('input_tokens', 'output_tokens')}, {_sums('audio_seconds', 'uncounted_seconds', 'processing_seconds')}"
+)
+
+TOTALS = _of(
+    ENDED,
+    f"{_ENDS}, {_counts('retried')}, {_COVERAGE}, {_histograms('queue_seconds', 'preparing_seconds', 'total_seconds')}",
+)
+ASKED_FOR = _of(ASKED, _counts("asked"))
+UPLOADED = _of(UPLOADS, _UPLOADS)
+OPEN = Question(
+    sql="""
     SELECT count(*) FILTER (WHERE status = 'queued') AS waiting, count(*) FILTER (WHERE status = 'running') AS running
       FROM transcription_facts WHERE ended_at IS NULL
-""")
+"""
+)
 
-THROUGHPUT_ENDED = text(f"SELECT {_bucket('ended_at')}, {_ENDS} {_ENDED} GROUP BY start")
-THROUGHPUT_ASKED = text(f"SELECT {_bucket('asked_at')}, count(*) AS asked {_ASKED} GROUP BY start")
-THROUGHPUT_UPLOADS = text(f"""
-    SELECT {_bucket("uploaded_at")}, count(*) AS uploads, coalesce(sum(size_bytes), 0)::bigint AS uploaded_bytes
-    {_UPLOADS} GROUP BY start
-""")
+THROUGHPUT_ENDED = _of(ENDED, _ENDS, by="start")
+THROUGHPUT_ASKED = _of(ASKED, _counts("asked"), by="start")
+THROUGHPUT_UPLOADS = _of(UPLOADS, _UPLOADS, by="start")
 
-LATENCY = text(f"""
-    SELECT {_spreads(*_MEASURES)},
-           sum(queue_seconds) FILTER (WHERE status = 'completed') AS queue,
-           sum({_MEASURES["preparing_seconds"]}) FILTER (WHERE status = 'completed') AS preparing,
-           sum(recognising_seconds) FILTER (WHERE status = 'completed') AS recognising
-    {_ENDED}
-""")
-LATENCY_BUCKETS = text(f"SELECT {_bucket('ended_at')}, {_spreads(*_MEASURES)} {_ENDED} GROUP BY start")
-ENGINE_ATTEMPTS = text(f"""
-    SELECT engine, model, count(*) AS attempts,
-           count(*) FILTER (WHERE outcome = 'succeeded') AS succeeded,
-           count(*) FILTER (WHERE outcome = 'failed') AS failed,
-           count(*) FILTER (WHERE outcome = 'abandoned') AS abandoned,
-           percentile_cont({_PERCENTILES}) WITHIN GROUP (ORDER BY processing_seconds / nullif(recognised_seconds, 0))
-               FILTER (WHERE outcome = 'succeeded') AS real_time_factor,
-           count(nullif(recognised_seconds, 0)) FILTER (WHERE outcome = 'succeeded') AS real_time_factor_count
-    {_ATTEMPTS} GROUP BY engine, model ORDER BY attempts DESC, engine, model
-""")
-ENGINE_RESULTS = text(f"""
-    SELECT engine, model, count(*) AS completed, avg(degraded::int) AS degraded_share, avg(coverage) AS coverage
-    {_ENDED} AND status = 'completed' GROUP BY engine, model
-""")
-HAPPENINGS = text("""
+LATENCY_BUCKETS = _of(
+    ENDED, f"{_sums('queue', 'preparing', 'recognising')}, {_histograms(*ENDED.spreads)}", by="start", order="start"
+)
+ENGINE_ATTEMPTS = _of(
+    ATTEMPTS,
+    f"{_counts('attempts', 'succeeded', 'failed', 'abandoned')}, {_CONSUMPTION}, {_histograms('real_time_factor')}",
+    by="engine, model",
+    order="attempts DESC, engine, model",
+)
+# Also those that ended without an engine: they are no engine's.
+ENGINE_RESULTS = _of(ENDED, f"{_counts('completed', 'degraded')}, {_COVERAGE}", by="engine, model")
+HAPPENINGS = Question(
+    sql="""
     SELECT engine,
            count(*) FILTER (WHERE happening = 'fell_back') AS fell_back,
            count(*) FILTER (WHERE happening = 'circuit_opened') AS circuit_opened,
@@ -107,40 +99,49 @@ HAPPENINGS = text("""
       FROM engine_facts
      WHERE occurred_at >= :since AND occurred_at < :until AND (CAST(:engine AS text) IS NULL OR engine = :engine)
      GROUP BY engine ORDER BY engine
-""")
-
-FAILURES = text(f"""
-    SELECT coalesce(failure_code, 'unknown') AS code, coalesce(failure_category, 'internal') AS category, engine,
-           count(*) AS count, min(ended_at) AS first_at, max(ended_at) AS last_at,
-           coalesce((array_agg(id ORDER BY ended_at DESC) FILTER (WHERE deleted_at IS NULL))[1:5], '{{}}') AS examples
-    {_ENDED} AND status = 'failed' GROUP BY 1, 2, 3 ORDER BY count DESC, last_at DESC
-""")
-ENDED = text(f"SELECT count(*) FILTER (WHERE status IN ('completed', 'failed')) AS ended {_ENDED}")
-ATTEMPT_FAILURES = text(f"""
-    SELECT coalesce(failure_code, 'unknown') AS code, coalesce(failure_category, 'internal') AS category, engine,
-           count(*) AS count, min(ended_at) AS first_at, max(ended_at) AS last_at,
-           coalesce((array_agg(transcription_id ORDER BY ended_at DESC) FILTER (WHERE NOT EXISTS (
-               SELECT FROM transcription_facts WHERE id = transcription_id AND deleted_at IS NOT NULL
-           )))[1:5], '{{}}') AS examples
-    {_ATTEMPTS} AND outcome = 'failed' GROUP BY 1, 2, 3 ORDER BY count DESC, last_at DESC
-""")
-FAILURES_BY_BUCKET = text(
-    f"SELECT {_bucket('ended_at')}, count(*) AS failed {_ENDED} AND status = 'failed' GROUP BY start"
-)
-ATTEMPT_FAILURES_BY_BUCKET = text(f"""
-    SELECT {_bucket("ended_at")}, count(*) AS failed_attempts {_ATTEMPTS} AND outcome = 'failed' GROUP BY start
-""")
-
-_CONSUMPTION = """
-    sum(recognised_seconds) AS audio_seconds,
-    coalesce(sum(recognised_seconds) FILTER (WHERE input_tokens + output_tokens = 0), 0) AS uncounted_seconds,
-    sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
-    sum(processing_seconds) AS processing_seconds
 """
-CONSUMPTION = text(f"""
-    SELECT engine, model, owner, count(*) AS attempts, {_CONSUMPTION}
-    {_ATTEMPTS} GROUP BY engine, model, owner ORDER BY engine, model, owner
-""")
-CONSUMPTION_BY_BUCKET = text(f"""
-    SELECT {_bucket("ended_at")}, engine, model, {_CONSUMPTION} {_ATTEMPTS} GROUP BY start, engine, model
-""")
+)
+
+ENDED_BY_BUCKET = _of(ENDED, f"{_counts('failed')}, coalesce(sum(completed + failed), 0)::bigint AS ended", by="start")
+ATTEMPTS_FAILED_BY_BUCKET = _of(ATTEMPTS, "coalesce(sum(failed), 0)::bigint AS failed_attempts", by="start")
+
+
+def _failures(table: str, state: str, of_id: str, *conditions: str) -> Question:
+    """By code, with five of the newest that are still there, looked for only where that code came up."""
+    is_failed = f"""{state} = 'failed'
+               AND (CAST(:owner AS text) IS NULL OR owner = :owner)
+               AND (CAST(:engine AS text) IS NULL OR {table}.engine = :engine)
+               {"".join(f"AND {each}" for each in conditions)}"""
+    code, category = "coalesce(failure_code, 'unknown')", "coalesce(failure_category, 'internal')"
+    is_there = "SELECT FROM transcription_facts AS gone WHERE gone.id = {} AND gone.deleted_at IS NOT NULL"
+    return Question(
+        sql=f"""
+    SELECT *, ARRAY(
+            SELECT {of_id} FROM {table}
+             WHERE {is_failed} AND ended_at BETWEEN first_at AND last_at
+               AND {code} = failures.code AND {category} = failures.category
+               AND {table}.engine IS NOT DISTINCT FROM failures.engine
+               AND NOT EXISTS ({is_there.format(f"{table}.{of_id}")})
+             ORDER BY ended_at DESC LIMIT 5) AS examples
+      FROM (SELECT {code} AS code, {category} AS category, engine,
+                   count(*) AS count, min(ended_at) AS first_at, max(ended_at) AS last_at
+              FROM {table} WHERE {is_failed} AND ended_at >= :since AND ended_at < :until
+             GROUP BY 1, 2, 3) AS failures
+     ORDER BY count DESC, last_at DESC
+"""
+    )
+
+
+FAILURES = _failures(
+    "transcription_facts", "status", "id", "(CAST(:interactive AS boolean) IS NULL OR interactive = :interactive)"
+)
+ATTEMPT_FAILURES = _failures("attempt_facts", "outcome", "transcription_id")
+
+CONSUMPTION = _of(
+    ATTEMPTS,
+    f"{_counts('attempts')}, {_CONSUMPTION}",
+    by="engine, model, owner",
+    order="engine, model, owner",
+    by_owner=True,
+)
+CONSUMPTION_BY_BUCKET = _of(ATTEMPTS, _CONSUMPTION, by="start, engine, model")

@@ -4,6 +4,8 @@ Facts are made from the events alone and may be thrown away: `hansard analytics 
 words, and no names but those of owners, engines and models.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -13,10 +15,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -44,6 +48,8 @@ projection = Table(
     Column("projected_at", MOMENT, nullable=False),
     Column("since", MOMENT),  # the first event that was there to be read
     Column("missed", BigInteger, nullable=False),  # events that were pruned before they could be read
+    Column("latest_at", MOMENT),  # when the latest event was: clocks of two machines may disagree
+    Column("sealed_until", MOMENT),  # the hours before this are summed up in the tables of hours
 )
 
 # A transcription, each time that it was asked for: it has a row more with each retry. A row ends once, and then stays.
@@ -78,8 +84,14 @@ transcription_facts = Table(
     Column("degraded", Boolean),
     Column("failure_code", Text),
     Column("failure_category", Text),
-    Index(None, "asked_at"),
+    Index(None, "asked_at", postgresql_include=["owner", "interactive", "engine"]),
     Index(None, "ended_at"),
+    Index(
+        "ix_transcription_facts_failed",
+        "ended_at",
+        postgresql_include=["id", "owner", "interactive", "engine", "failure_code", "failure_category"],
+        postgresql_where=text("status = 'failed'"),
+    ),
 )
 
 # One try of one engine: what is paid for.
@@ -100,6 +112,12 @@ attempt_facts = Table(
     Column("failure_code", Text),
     Column("failure_category", Text),
     Index(None, "ended_at"),
+    Index(
+        "ix_attempt_facts_failed",
+        "ended_at",
+        postgresql_include=["transcription_id", "owner", "engine", "failure_code", "failure_category"],
+        postgresql_where=text("outcome = 'failed'"),
+    ),
 )
 
 audio_facts = Table(
@@ -130,6 +148,54 @@ engine_facts = Table(
     Column("processing_seconds", NUMBER),
     Index(None, "occurred_at"),
 )
+
+
+def _hours(name: str, *columns: Column[Any], by: tuple[Column[Any], ...] = ()) -> Table:
+    """Facts summed up by the hour, UTC, for each owner and, with `every_owner`, for all of them: see `hours`."""
+    keys = ("every_owner", "hour", "owner", *(column.name for column in by))
+    return Table(
+        name,
+        metadata,
+        Column("hour", MOMENT, nullable=False),
+        Column("every_owner", Boolean, nullable=False),
+        Column("owner", Text),
+        *by,
+        *columns,
+        Index(f"uq_{name}", *keys, unique=True, postgresql_nulls_not_distinct=True),
+    )
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _sum(name: str) -> Column[float]:
+    return Column(name, NUMBER, nullable=False)
+
+
+def _histogram(name: str) -> Column[bytes]:
+    """NULL where there is no measure: see `histograms`."""
+    return Column(name, LargeBinary)
+
+
+# By the hour of their end. `covered` is the sum of `coverages` measures; the other sums are of completed ones.
+transcription_hours = _hours(
+    "transcription_hours",
+    *map(_count, ("completed", "failed", "cancelled", "degraded", "retried", "coverages")),
+    *map(_sum, ("covered", "audio_seconds", "queue", "preparing", "recognising")),
+    *map(_histogram, ("queue_seconds", "preparing_seconds", "recognising_seconds", "total_seconds")),
+    _histogram("real_time_factor"),
+    by=(Column("engine", Text), Column("model", Text), Column("interactive", Boolean, nullable=False)),
+)
+asked_hours = _hours("asked_hours", _count("asked"), by=(Column("interactive", Boolean, nullable=False),))
+attempt_hours = _hours(
+    "attempt_hours",
+    *map(_count, ("attempts", "succeeded", "failed", "abandoned", "input_tokens", "output_tokens")),
+    *map(_sum, ("audio_seconds", "uncounted_seconds", "processing_seconds")),
+    _histogram("real_time_factor"),
+    by=(Column("engine", Text, nullable=False), Column("model", Text, nullable=False)),
+)
+upload_hours = _hours("upload_hours", _count("uploads"), _count("uploaded_bytes"))
 
 # ── What functions and processes took. Of this there is no other record: a rebuild leaves it alone ────────
 

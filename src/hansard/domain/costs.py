@@ -34,15 +34,6 @@ class Consumption:
     output_tokens: int
     processing_seconds: float
 
-    def with_more(self, other: "Consumption") -> "Consumption":
-        return Consumption(
-            audio_seconds=self.audio_seconds + other.audio_seconds,
-            uncounted_seconds=self.uncounted_seconds + other.uncounted_seconds,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            processing_seconds=self.processing_seconds + other.processing_seconds,
-        )
-
     def cost(self, price: Price) -> float:
         audio_seconds = self.uncounted_seconds if price.is_by_tokens else self.audio_seconds
         return (

@@ -1,7 +1,8 @@
 """What operators ask about the past, and the answers.
 
 Reports are answered as they are, so their fields are what goes over the wire: seconds, and shares from 0 to 1. A
-measure of nothing is None. Percentiles are of the single transcriptions or attempts, never of averages.
+measure of nothing is None. Percentiles are of the single transcriptions or attempts, never of averages, and within 1 %;
+counts and sums are exact.
 """
 
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How `count` measures lie: half of them are at most `p50`."""
+    """How `count` measures lie: half of them are at most `p50`. Percentiles are within 1 % of the exact ones."""
 
     count: int
     p50: float | None
