@@ -194,7 +194,7 @@ def _fill(engine: Engine, vocabulary: Sequence[str], segments: int) -> None:
         connection.execute(text("VACUUM ANALYZE"))
 
 
-def _add(connection: Connection, number: int, transcript: Transcript) -> UUID:
+def _add(connection: Connection, number: int, transcript: Transcript) -> Transcription:
     draw = random.Random(number)
     at = BEGIN + timedelta(minutes=number)
     audio = AudioFile(
@@ -211,8 +211,8 @@ def _add(connection: Connection, number: int, transcript: Transcript) -> UUID:
     transcription = Transcription.queue(audio_id=audio.id, parameters=Parameters(metadata=labels), at=at)
     connection.execute(insert(tables.audio_files), mapping.audio_to_row(audio))
     connection.execute(insert(tables.transcriptions), mapping.transcription_to_row(transcription))
-    search_index.index(connection, transcription.id, transcript)
-    return transcription.id
+    search_index.add(connection, transcription, transcript)
+    return transcription
 
 
 def _transcript(draw: random.Random, vocabulary: Sequence[str], weights: Sequence[float], count: int) -> Transcript:
@@ -259,9 +259,9 @@ def _index_time(engine: Engine, vocabulary: Sequence[str]) -> str:
     weights = list(itertools.accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
     transcript = _transcript(random.Random(SEED), vocabulary, weights, 7200)
     with engine.connect() as connection:
-        transcription_id = _add(connection, 10**6, replace(transcript, segments=()))
+        transcription = _add(connection, 10**6, replace(transcript, segments=()))
         began = time.perf_counter()
-        search_index.index(connection, transcription_id, transcript)
+        search_index.add(connection, transcription, transcript)
         whole_seconds = time.perf_counter() - began
         connection.rollback()
     return f"Ten hours of speech (7200 segments) are made findable in {whole_seconds:.1f} s."

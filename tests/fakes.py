@@ -56,11 +56,11 @@ from hansard.domain.events import (
     TranscriptionQueued,
     TranscriptionRetried,
 )
-from hansard.domain.live import LiveRequest
+from hansard.domain.live import Hearing, LiveRequest
 from hansard.domain.revision import Revised, Revision, RevisionNote
 from hansard.domain.speech import PassageLimits, Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
-from hansard.domain.transcription import AttemptOutcome, Parameters, Status, Transcription
+from hansard.domain.transcription import AttemptKind, AttemptOutcome, Parameters, Status, Transcription
 from hansard.domain.webhook import Webhook
 from hansard.persistence import search_query
 from hansard.persistence.event_mapping import event_to_row
@@ -325,7 +325,7 @@ class FakeSpooledStream:
     touched_at: datetime
     data: bytes = b""
     synced_bytes: int = 0
-    notes: list[RecognisedPassage] = field(default_factory=list)
+    notes: list[Hearing] = field(default_factory=list)
     held: bool = True
     failures: list[StorageError] = field(default_factory=list)
     """Raised, one a call, instead of appending."""
@@ -343,10 +343,10 @@ class FakeSpooledStream:
     def sync(self) -> None:
         self.synced_bytes = len(self.data)
 
-    def note(self, passage: RecognisedPassage) -> None:
-        self.notes.append(passage)
+    def note(self, hearing: Hearing) -> None:
+        self.notes.append(hearing)
 
-    def passages(self) -> tuple[RecognisedPassage, ...]:
+    def hearings(self) -> tuple[Hearing, ...]:
         return tuple(self.notes)
 
     def blocks(self) -> Iterator[bytes]:
@@ -721,10 +721,10 @@ class _FakeTranscriptRepository:
         passages = self.data.passages.get(transcription_id, [])
         return tuple(sorted(passages, key=lambda passage: (passage.decoding, passage.span)))[count:]
 
-    def save(self, transcription_id: UUID, transcript: Transcript) -> None:
-        self.data.transcripts[transcription_id] = transcript
-        self.data.revisions.pop(transcription_id, None)
-        self.data.passages.pop(transcription_id, None)
+    def save(self, transcription: Transcription, transcript: Transcript) -> None:
+        self.data.transcripts[transcription.id] = transcript
+        self.data.revisions.pop(transcription.id, None)
+        self.data.passages.pop(transcription.id, None)
 
     def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
         self.data.turns[transcription_id] = turns
@@ -735,7 +735,8 @@ class _FakeTranscriptRepository:
     def get(self, transcription_id: UUID) -> Transcript | None:
         return self.data.transcripts.get(transcription_id)
 
-    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+    def revise(self, transcription: Transcription, transcript: Transcript, revision: Revision) -> None:
+        transcription_id = transcription.id
         if transcription_id not in self.data.transcripts or revision.number != self.revision(transcription_id) + 1:
             raise RevisionMismatch("The transcript was edited meanwhile.")
         self.data.transcripts[transcription_id] = transcript
@@ -1088,8 +1089,12 @@ def _get(rows: dict[UUID, Any], key: UUID, what: str) -> Any:
 
 
 def _is_timed(row: Transcription) -> bool:
-    """Whether attempts that came to their ends heard all of its speech."""
-    ended = [each for each in row.attempts if each.outcome is not AttemptOutcome.ABANDONED]
+    """Whether workers' attempts that came to their ends heard all of its speech."""
+    ended = [
+        each
+        for each in row.attempts
+        if each.outcome is not AttemptOutcome.ABANDONED and each.kind is AttemptKind.RECORDING
+    ]
     return row.result is not None and sum(each.recognised_seconds for each in ended) >= row.result.speech_seconds * 0.99
 
 

@@ -54,7 +54,7 @@ def keep(
     with database() as uow:
         uow.audio.add(audio)
         uow.transcriptions.add(made)
-        uow.transcripts.save(made.id, Transcript(language="en", segments=tuple(segments)))
+        uow.transcripts.save(made, Transcript(language="en", segments=tuple(segments)))
         uow.commit()
     return made
 

@@ -252,13 +252,14 @@ class Workshop:
             prepared=self.prepared,
             max_audio_seconds=60,
         )
+        chain = EngineChain(self.engines, self.chain or tuple(self.engines))
         return Steps(
             prepare=Prepare(runs=runs, prepare_audio=prepare_audio, prepared=self.prepared),
             recognise=Recognise(
                 runs=runs,
                 prepare_audio=prepare_audio,
                 prepared=self.prepared,
-                chain=EngineChain(self.engines, self.chain or tuple(self.engines)),
+                chain=chain,
                 breaker=self.breaker,
                 retry=self.retry_policy,
                 observe=lambda attempt, retry_in_seconds: self.observed.append((attempt, retry_in_seconds)),
@@ -267,7 +268,7 @@ class Workshop:
                 sleep=self.clock.sleep,
             ),
             diarize=Diarize(runs=runs, prepare_audio=prepare_audio, prepared=self.prepared, diarizer=self.diarizer),
-            settle=Settle(runs=runs, engines=self.engines, gap_seconds=GAP_SECONDS, clock=self.clock),
+            settle=Settle(runs=runs, chain=chain, gap_seconds=GAP_SECONDS, clock=self.clock),
         )
 
     @property

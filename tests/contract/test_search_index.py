@@ -193,7 +193,7 @@ def test_a_cursor_that_was_made_up_is_refused(database: Database, cursor: str) -
 def test_what_is_written_anew_is_found_as_it_is_now(database: Database) -> None:
     made = keep(database, "noon")
     with database() as uow:
-        uow.transcripts.save(made.id, Transcript(language="en", segments=(a_segment(0, "midnight"),)))
+        uow.transcripts.save(made, Transcript(language="en", segments=(a_segment(0, "midnight"),)))
         uow.commit()
     assert find(database, "noon") == []
     assert times(find(database, "midnight")) == [0]
@@ -210,5 +210,5 @@ def test_what_was_deleted_is_not_found(database: Database) -> None:
 def test_what_was_not_committed_is_not_found(database: Database) -> None:
     made = keep(database, "noon")
     with database() as uow:
-        uow.transcripts.save(made.id, Transcript(language="en", segments=(a_segment(0, "midnight"),)))
+        uow.transcripts.save(made, Transcript(language="en", segments=(a_segment(0, "midnight"),)))
     assert find(database, "midnight") == []

@@ -15,11 +15,25 @@ from hansard.domain.circuit import Circuit, CircuitPolicy
 from hansard.domain.coverage import Coverage
 from hansard.domain.diarization import Turn
 from hansard.domain.errors import Category, Failure, InvalidRequest, NotFound, RevisionMismatch
-from hansard.domain.events import AudioFileUploaded, CanaryRecognised, EngineEnabled
+from hansard.domain.events import (
+    AudioFileUploaded,
+    CanaryRecognised,
+    EngineAttempted,
+    EngineEnabled,
+    TranscriptionQueued,
+)
 from hansard.domain.revision import Change, Revised, Revision, at_revision, difference
 from hansard.domain.speech import Span, Speech
 from hansard.domain.transcript import RecognisedPassage, Segment, Transcript, Word
-from hansard.domain.transcription import Parameters, Result, Status, Transcription
+from hansard.domain.transcription import (
+    Attempt,
+    AttemptKind,
+    AttemptOutcome,
+    Parameters,
+    Result,
+    Status,
+    Transcription,
+)
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
 from tests.fakes import FakeDatabase
@@ -309,7 +323,7 @@ def fill(uow: UnitOfWork, transcription: Transcription) -> None:
     """Words of every kind."""
     uow.transcripts.save_speech(transcription.id, Speech(2.0, (Span(0.0, 2.0),)))
     transcript = Transcript.of([a_passage(0.0, "hello")])
-    uow.transcripts.save(transcription.id, transcript)
+    uow.transcripts.save(transcription, transcript)
     uow.transcripts.add_passage(transcription.id, a_passage(1.0, "again"))
     uow.transcripts.save_turns(transcription.id, (Turn(Span(0.0, 1.0), "1"),))
     correct(uow, transcription, transcript, 1)
@@ -364,6 +378,30 @@ def test_a_whole_life_is_kept_with_its_events_in_order(database: Database) -> No
             "transcription.attempted",
             "transcription.completed",
         ]
+
+
+def test_what_engines_did_in_a_live_session_is_kept_with_the_time_that_they_worked(database: Database) -> None:
+    audio = an_audio_file()
+    transcription = a_transcription(audio)
+    live = Attempt(
+        number=1,
+        engine="fake",
+        model="fake-1",
+        started_at=NOON,
+        ended_at=NOON + timedelta(minutes=10),
+        outcome=AttemptOutcome.SUCCEEDED,
+        recognised_seconds=300.0,
+        kind=AttemptKind.LIVE,
+        at_work_seconds=12.5,
+    )
+    transcription.take_in([live], NOON)
+    kept(database, audio, transcription)
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.get(transcription.id).attempts == (live,)
+        queued, attempted = uow.events.of(transcription.id)
+    assert isinstance(queued, TranscriptionQueued)
+    assert isinstance(attempted, EngineAttempted)
+    assert (attempted.kind, attempted.processing_seconds) == ("live", 12.5)
 
 
 def test_a_change_that_is_not_saved_is_not_kept(database: Database) -> None:
@@ -488,6 +526,16 @@ def test_what_was_heard_by_no_attempt_that_was_timed_tells_nothing_of_speed(
     timed = a_completed_one(audio, minute=1, audio_seconds=10, processing_seconds=5)
     other = a_completed_one(audio, minute=2, audio_seconds=90, processing_seconds=0.01, **untimed)
     kept(database, audio, timed, other)
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.recent_real_time_factor() == pytest.approx(0.5)
+
+
+def test_what_was_heard_live_tells_nothing_of_the_speed_of_workers(database: Database) -> None:
+    audio = an_audio_file()
+    timed = a_completed_one(audio, minute=1, audio_seconds=10, processing_seconds=5)
+    live = a_completed_one(audio, minute=2, audio_seconds=90, processing_seconds=200)
+    live.attempts = tuple(replace(attempt, kind=AttemptKind.LIVE) for attempt in live.attempts)
+    kept(database, audio, timed, live)
     with database.unit_of_work() as uow:
         assert uow.transcriptions.recent_real_time_factor() == pytest.approx(0.5)
 
@@ -624,7 +672,7 @@ def test_turns_outlive_the_passages(database: Database, transcription: Transcrip
     with database.unit_of_work() as uow:
         assert uow.transcripts.turns(transcription.id) is None
         uow.transcripts.save_turns(transcription.id, turns)
-        uow.transcripts.save(transcription.id, Transcript(language="en", segments=()))
+        uow.transcripts.save(transcription, Transcript(language="en", segments=()))
         uow.commit()
     with database.unit_of_work() as uow:
         assert uow.transcripts.turns(transcription.id) == turns
@@ -636,7 +684,7 @@ def test_the_transcript_takes_the_place_of_the_passages(database: Database, tran
     with database.unit_of_work() as uow:
         assert uow.transcripts.get(transcription.id) is None
         uow.transcripts.add_passage(transcription.id, passage)
-        uow.transcripts.save(transcription.id, transcript)
+        uow.transcripts.save(transcription, transcript)
         uow.commit()
     with database.unit_of_work() as uow:
         assert uow.transcripts.get(transcription.id) == transcript
@@ -647,8 +695,8 @@ def test_a_transcript_can_be_written_anew(database: Database, transcription: Tra
     first = Transcript.of([a_passage(1.0, "hello")])
     second = replace(first, language="de")
     with database.unit_of_work() as uow:
-        uow.transcripts.save(transcription.id, first)
-        uow.transcripts.save(transcription.id, second)
+        uow.transcripts.save(transcription, first)
+        uow.transcripts.save(transcription, second)
         assert uow.transcripts.get(transcription.id) == second
 
 
@@ -672,7 +720,7 @@ def correct(
         summary="At 0:00:00: “jello” became “hello”.",
         hunks=difference(before.segments, after.segments),
     )
-    uow.transcripts.revise(transcription.id, after, made)
+    uow.transcripts.revise(transcription, after, made)
     return after, made
 
 
@@ -683,7 +731,7 @@ def recorded(database: Database) -> Transcription:
     transcription = a_transcription(audio)
     kept(database, audio, transcription)
     with database.unit_of_work() as uow:
-        uow.transcripts.save(transcription.id, SAID)
+        uow.transcripts.save(transcription, SAID)
         uow.commit()
     return transcription
 
@@ -808,7 +856,7 @@ def test_a_new_transcript_takes_the_place_of_all_revisions(database: Database, r
     anew = a_transcript("anew")
     with database.unit_of_work() as uow:
         correct(uow, recorded, SAID, 1, "one")
-        uow.transcripts.save(recorded.id, anew)
+        uow.transcripts.save(recorded, anew)
         assert uow.transcripts.current(recorded.id) == Revised(anew, 0)
         assert uow.transcripts.revisions(recorded.id) == ()
 

@@ -19,8 +19,8 @@ from hansard.application.verify_audit import VerifyAudit
 from hansard.domain.audit import Head, Verdict, link_hash
 from hansard.domain.events import EngineDisabled, EventsPruned
 from hansard.persistence import database
-from hansard.persistence.mapping import storable
 from hansard.persistence.unit_of_work import SqlUnitOfWork
+from hansard.persistence.values import storable
 from hansard.queue.jobs import TranscriptionJobs
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

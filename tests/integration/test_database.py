@@ -5,6 +5,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from hansard.analytics.database import AnalyticsDatabase
 from hansard.domain.errors import ConfigurationError, StorageError
@@ -86,7 +87,7 @@ def test_why_a_server_cannot_be_started_again_is_told(postgres: str, monkeypatch
 
     engine = database.connect(postgres, revive=revive)
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(engine.dialect, "connect", unanswered)
+    monkeypatch.setattr(psycopg.Connection, "connect", unanswered)
     with pytest.raises(StorageError, match="disk is full"), SqlUnitOfWork(engine, TranscriptionJobs) as uow:
         uow.events.of(uuid4())
     engine.dispose()
@@ -94,9 +95,42 @@ def test_why_a_server_cannot_be_started_again_is_told(postgres: str, monkeypatch
 
 def test_a_server_that_was_started_again_is_waited_for(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = database.connect(postgres, revive=monkeypatch.undo)
-    monkeypatch.setattr(engine.dialect, "connect", unanswered)
+    monkeypatch.setattr(psycopg.Connection, "connect", unanswered)
     with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
         assert uow.events.of(uuid4()) == ()
+    engine.dispose()
+
+
+def test_what_the_server_has_prepared_outlasts_transactions_that_only_read(postgres: str) -> None:
+    engine = database.connect(postgres, application_name="preparing")
+    prepared = text("SELECT count(*) FROM pg_prepared_statements")
+    for _ in range(10):  # psycopg has the server prepare what it is asked again and again
+        with engine.connect() as connection:
+            count = connection.execute(prepared).scalar_one()
+    assert count > 0
+    engine.dispose()
+
+
+def test_a_transaction_that_failed_is_rolled_back(postgres: str) -> None:
+    engine = database.connect(postgres, application_name="failing")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TEMPORARY TABLE kept (number int)"))
+        connection.commit()
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+        with pytest.raises(ProgrammingError):
+            connection.execute(text("SELECT nothing_of_that_name"))
+        connection.rollback()
+        assert connection.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+    engine.dispose()
+
+
+def test_a_rollback_without_a_server_is_an_outage(postgres: str) -> None:
+    engine = database.connect(postgres, application_name="tests")
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        cut_all_connections(engine)
+        with pytest.raises(StorageError):
+            connection.rollback()
     engine.dispose()
 
 

@@ -237,7 +237,9 @@ def test_an_erasure_waits_for_whoever_takes_the_same_bytes_in_and_then_leaves_th
         def keep(uow: Any, audio: AudioFile) -> AudioFile:
             erasing.append(thread.submit(shop.erase, erasure_of(first)))
             until(lambda: somebody_waits(database))
-            return shop.upload.add(uow, audio)
+            kept = shop.upload.add(uow, audio)
+            uow.commit()
+            return kept
 
         second = shop.upload.take_in(io.BytesIO(PCM), keep, file_name="talk.wav", owner="ann")
         erasing[0].result(PATIENCE_SECONDS)

@@ -250,7 +250,7 @@ def revise(database: Database, made: Transcription, *segments: Segment) -> None:
             summary="",
             hunks=difference(current.transcript.segments, after.segments),
         )
-        uow.transcripts.revise(made.id, after, revision)
+        uow.transcripts.revise(made, after, revision)
         uow.commit()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from faster_whisper.utils import _MODELS
 from loguru import logger
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from hansard.application.ports.engines import EngineCall, EngineState, Recognition
 from hansard.domain.errors import EngineError, EngineRejected, EngineStopped, EngineUnavailable
@@ -221,6 +222,12 @@ def test_a_model_that_only_turns_out_to_know_english_does_not_translate(tmp_path
     with pytest.raises(EngineRejected) as refused:
         list(english.recognise(FIVE_SECONDS, Recognition(task=Task.TRANSLATE)))
     assert refused.value.failure.code == "translation_not_supported"
+
+
+def test_small_products_of_matrices_keep_no_second_core_busy(tiny: Path) -> None:
+    with threadpool_limits(2, user_api="blas"):
+        text(whisper(tiny), pcm(noise(2)))
+        assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"} == {1}
 
 
 def test_each_loading_of_a_model_is_told_with_its_time(tiny: Path) -> None:

@@ -55,7 +55,9 @@ def server_gone(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Provoked:
     engine = database.connect(postgres)
     engine.dispose()
     with monkeypatch.context() as gone:
-        gone.setattr(engine.dialect, "connect", lambda *_, **__: psycopg.connect("postgresql://127.0.0.1:1/hansard"))
+        gone.setattr(
+            psycopg.Connection, "connect", lambda *_, **__: psycopg.connect("postgresql://127.0.0.1:1/hansard")
+        )
         error = raised_by(engine.connect)
     return storage_fails(error)
 

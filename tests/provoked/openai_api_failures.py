@@ -3,7 +3,7 @@
 from typing import Any
 
 from hansard.domain.errors import Category, Failure
-from hansard.http.openai_errors import Unsupported
+from hansard.http.openai.errors import Unsupported
 from tests.error_table import Provoked, provokes
 from tests.unit.http.api import TALK, FakeContainer, client_of, settings
 

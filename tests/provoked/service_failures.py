@@ -155,7 +155,7 @@ def completed_without_times(client: TestClient) -> str:
     said = Transcript(language="en", segments=(Segment(start_seconds=0, end_seconds=1, text="Order!"),))
     container: Any = client.app.state.container  # type: ignore[attr-defined]
     with container.unit_of_work() as uow:
-        uow.transcripts.save(UUID(path.rpartition("/")[2]), said)
+        uow.transcripts.save(uow.transcriptions.get(UUID(path.rpartition("/")[2])), said)
         uow.commit()
     return path
 

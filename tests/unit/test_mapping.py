@@ -32,7 +32,8 @@ from hansard.domain.transcription import (
     Task,
     Transcription,
 )
-from hansard.persistence import event_mapping, mapping
+from hansard.persistence import event_mapping, mapping, transcript_mapping
+from hansard.persistence.values import Row, storable
 
 ID = UUID(int=7)
 
@@ -205,7 +206,7 @@ def any_of(kind: type[Event]) -> st.SearchStrategy[Event]:
     return st.builds(kind, **{name: st.one_of(*(facts[each] for each in allowed)) for name, allowed in types.items()})
 
 
-def stored(row: mapping.Row) -> mapping.Row:
+def stored(row: Row) -> Row:
     """The row as the database gives it back: what is in a JSON column has been through JSON."""
     return {
         column: json.loads(json.dumps(value, allow_nan=False)) if isinstance(value, dict | list) else value
@@ -237,24 +238,24 @@ def test_an_attempt_that_was_kept_by_an_older_version_counted_no_tokens() -> Non
 
 @given(st.builds(Speech, numbers, st.lists(spans, max_size=4).map(tuple), counts))
 def test_speech_comes_back_as_it_went(speech: Speech) -> None:
-    assert mapping.speech_from_row(stored(mapping.speech_to_row(ID, speech))) == speech
+    assert transcript_mapping.speech_from_row(stored(transcript_mapping.speech_to_row(ID, speech))) == speech
 
 
 @given(st.builds(RecognisedPassage, span=spans, engine=texts, model=texts, segments=many_segments, decoding=counts))
 def test_a_passage_comes_back_as_it_went(passage: RecognisedPassage) -> None:
-    assert mapping.passage_from_row(stored(mapping.passage_to_row(ID, passage))) == passage
+    assert transcript_mapping.passage_from_row(stored(transcript_mapping.passage_to_row(ID, passage))) == passage
 
 
 @given(st.builds(Transcript, language=maybe_texts, language_probability=maybe_numbers, segments=many_segments))
 def test_a_transcript_comes_back_as_it_went_with_its_text_beside_it(transcript: Transcript) -> None:
-    row = mapping.transcript_to_row(ID, transcript, revision=0)
-    assert mapping.transcript_from_row(stored(row)) == transcript
+    row = transcript_mapping.transcript_to_row(ID, transcript, revision=0)
+    assert transcript_mapping.transcript_from_row(stored(row)) == transcript
     assert row["text"] == transcript.text
 
 
 @given(st.lists(st.builds(Turn, spans, texts), max_size=4).map(tuple))
 def test_turns_come_back_as_they_went(turns: tuple[Turn, ...]) -> None:
-    assert mapping.turns_from_row(stored(mapping.turns_to_row(ID, turns))) == turns
+    assert transcript_mapping.turns_from_row(stored(transcript_mapping.turns_to_row(ID, turns))) == turns
 
 
 @given(
@@ -269,7 +270,7 @@ def test_turns_come_back_as_they_went(turns: tuple[Turn, ...]) -> None:
     )
 )
 def test_a_revision_comes_back_as_it_went(revision: Revision) -> None:
-    assert mapping.revision_from_row(stored(mapping.revision_to_row(ID, revision))) == revision
+    assert transcript_mapping.revision_from_row(stored(transcript_mapping.revision_to_row(ID, revision))) == revision
 
 
 @pytest.mark.parametrize("kind", event_mapping.EVENT_TYPES.values(), ids=event_mapping.EVENT_TYPES)
@@ -311,12 +312,12 @@ def test_a_fact_that_a_later_version_added_is_passed_over() -> None:
     ],
 )
 def test_characters_that_postgresql_cannot_keep_do_not_reach_it(given_text: str, kept_text: str) -> None:
-    assert mapping.storable(given_text) == kept_text
+    assert storable(given_text) == kept_text
 
 
 @given(st.text(st.characters(), max_size=20))
 def test_whatever_an_engine_says_can_be_kept(said: str) -> None:
-    kept = mapping.storable(said)
+    kept = storable(said)
     assert "\0" not in kept
     assert kept.encode().decode() == kept
 
@@ -325,7 +326,7 @@ def test_whatever_an_engine_says_can_be_kept(said: str) -> None:
 def test_a_confidence_that_is_no_number_is_kept_as_unknown(number: float) -> None:
     word = Word("hm", 0.0, 1.0, number)
     segment = Segment(start_seconds=0.0, end_seconds=1.0, text="hm", words=(word,), confidence=number)
-    row = stored(mapping.transcript_to_row(ID, Transcript(language=None, segments=(segment,)), revision=0))
-    (back,) = mapping.transcript_from_row(row).segments
+    row = stored(transcript_mapping.transcript_to_row(ID, Transcript(language=None, segments=(segment,)), revision=0))
+    (back,) = transcript_mapping.transcript_from_row(row).segments
     assert back.confidence is None
     assert back.words[0].probability is None

@@ -5,14 +5,20 @@ from uuid import UUID
 import pytest
 
 from hansard.application.ports.records import UnitOfWork
-from hansard.application.run import Run, Runs
+from hansard.application.run import Run, Runs, internal_failure
 from hansard.domain.errors import StorageError, Superseded
 from hansard.domain.speech import Span, Speech
+from hansard.domain.transcript import RecognisedPassage
 from hansard.domain.transcription import Status, Transcription
 from tests.fakes import FakeUnitOfWork
 from tests.workshop import Workshop, speech
 
 HEARD = Speech(1.0, (Span(0, 1),))
+PASSAGE = RecognisedPassage(span=Span(0, 1), engine="mock", model="mock", segments=())
+
+
+def nothing(_uow: UnitOfWork, _transcription: Transcription) -> None:
+    pass
 
 
 class Taken:
@@ -32,6 +38,11 @@ class Taken:
     def speech(self) -> Speech | None:
         with self.shop.database.unit_of_work() as uow:
             return uow.transcripts.speech(self.id)
+
+    @property
+    def passages(self) -> tuple[RecognisedPassage, ...]:
+        with self.shop.database.unit_of_work() as uow:
+            return uow.transcripts.passages(self.id)
 
     def elsewhere(self) -> Run:
         """The same run, in another process."""
@@ -62,6 +73,40 @@ def test_what_a_commit_undid_is_written_with_the_next() -> None:
     assert taken.speech is None
     taken.run.report("recognising")
     assert taken.speech == HEARD
+
+
+def test_a_passage_that_is_put_off_is_known_at_once_and_written_with_the_next_change() -> None:
+    taken = Taken()
+    taken.run.put_off(nothing, passage=PASSAGE)
+    assert (taken.run.record.passages, taken.passages) == ((PASSAGE,), ())
+    taken.run.report("recognising")
+    assert taken.passages == (PASSAGE,)
+
+
+def test_it_is_not_written_where_the_transcript_takes_its_place() -> None:
+    taken = Taken()
+    taken.run.put_off(nothing, passage=PASSAGE)
+    with taken.run.change(saves_transcript=True):
+        pass
+    taken.run.report("done")
+    assert taken.passages == ()
+
+
+def test_it_is_written_after_all_where_the_transcript_could_not_be_saved() -> None:
+    taken = Taken()
+    taken.run.put_off(nothing, passage=PASSAGE)
+    with pytest.raises(StorageError), taken.run.change(saves_transcript=True):
+        raise StorageError("The database does not answer.")
+    taken.run.report("trying again")
+    assert taken.passages == (PASSAGE,)
+
+
+def test_a_run_knows_how_it_ended_once_that_is_committed() -> None:
+    taken = Taken()
+    with taken.run.change() as (_, transcription):
+        transcription.fail(internal_failure("It broke."), taken.shop.clock())
+        assert taken.run.ended is None
+    assert taken.run.ended is transcription
 
 
 def test_news_of_it_is_told_once_it_is_committed() -> None:

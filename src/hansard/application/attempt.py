@@ -87,7 +87,6 @@ class AttemptAtWork:
         now, is_first = self.run.clock(), not self.finished
 
         def note(uow: UnitOfWork, transcription: Transcription) -> None:
-            uow.transcripts.add_passage(self.run.transcription_id, passage)
             request_id = call.request_ids[-1] if call.request_ids else None
             transcription.advance_attempt(
                 passage.span.seconds,
@@ -110,14 +109,15 @@ class AttemptAtWork:
         gives_way = False
         if is_last:
             # What follows is done within moments: the record is closed, or what was missed is heard again.
-            self.run.put_off(note_last)
+            self.run.put_off(note_last, passage=passage)
         else:
             with self.run.change() as (uow, transcription):
+                uow.transcripts.add_passage(self.run.transcription_id, passage)
                 note(uow, transcription)
                 gives_way = uow.jobs.has_more_urgent(transcription.id, interactive_only=now < self.gives_way_at)
                 if gives_way:
                     transcription.interrupt(now, Interruption.GAVE_WAY)
-        self.run.has_added(passage)
+            self.run.has_added(passage)
         self.finished.append(passage)
         self.has_ended = is_last
         return gives_way

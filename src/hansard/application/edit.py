@@ -82,7 +82,7 @@ class EditTranscript:
                 summary=edit.summary,
                 hunks=hunks,
             )
-            uow.transcripts.revise(transcription_id, edit.transcript, revision)
+            uow.transcripts.revise(transcription, edit.transcript, revision)
             uow.events.append(
                 TranscriptEdited(
                     subject=str(transcription_id),

@@ -27,6 +27,10 @@ class EngineChain:
         for name in self._names(parameters):
             yield self._engine(name)
 
+    def first(self, parameters: Parameters) -> str:
+        """The name of the one that should do it."""
+        return self._names(parameters)[0]
+
     def require_ready(
         self, engine: SpeechEngine, request: Recognition, *, on_wait: Callable[[str], None], wait: Wait
     ) -> None:

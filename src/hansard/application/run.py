@@ -69,6 +69,9 @@ class Run:
     in_hand: bool = False
     _record: Record | None = None
     _put_off: list[Note] = field(default_factory=list[Note])
+    _passages_put_off: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
+    ended: Transcription | None = None
+    """The transcription as this run closed it."""
 
     @property
     def record(self) -> Record:
@@ -79,24 +82,33 @@ class Run:
         return self._record
 
     @contextmanager
-    def change(self) -> Generator[tuple[UnitOfWork, Transcription]]:
+    def change(self, *, saves_transcript: bool = False) -> Generator[tuple[UnitOfWork, Transcription]]:
         """One short transaction on the transcription, after what was put off. Raises `Superseded` when this run does
-        not own it any more.
+        not own it any more. What `saves_transcript` makes passages void, so those put off are not written.
         """
         with self.unit_of_work() as uow:
             transcription = self._mine(uow, for_update=True)
+            for passage in () if saves_transcript else self._passages_put_off:
+                uow.transcripts.add_passage(self.transcription_id, passage)
             written = [note(uow, transcription) for note in self._put_off]
             yield uow, transcription
             uow.transcriptions.save(transcription)
-            keep(uow, transcription)
+            commit(uow, transcription)
+        self.ended = transcription if transcription.status.is_final else None
         self._put_off.clear()
+        self._passages_put_off.clear()
         for then in written:
             if then is not None:
                 then()
 
-    def put_off(self, note: Note) -> None:
-        """Have it written in the next change, which must follow within moments: until then, a crash loses it."""
+    def put_off(self, note: Note, *, passage: RecognisedPassage | None = None) -> None:
+        """Have it written in the next change, which must follow within moments: until then, a crash loses it. And a
+        passage that was recognised, with it.
+        """
         self._put_off.append(note)
+        if passage is not None:
+            self._passages_put_off.append(passage)
+            self.has_added(passage)
         if not self.in_hand:
             with self.change():
                 pass
@@ -205,9 +217,9 @@ class Runs:
         self._in_hand.pop(transcription_id, None)
 
 
-def keep(uow: UnitOfWork, transcription: Transcription) -> None:
-    """Commit. Somebody who waits need not wait for the disk before the record is closed: until then, all that he was
-    promised is that the work will be done.
+def commit(uow: UnitOfWork, transcription: Transcription) -> None:
+    """Somebody who waits is told of nothing before the record is closed, and need not wait for the disk until then:
+    what is on the disk then has all that went before with it.
     """
     if transcription.parameters.interactive and not transcription.status.is_final:
         uow.checkpoint()

@@ -1,21 +1,22 @@
 """Last step: put the passages together, and close the record."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
 from hansard.application.diarize import wants_diarizer
+from hansard.application.engine_chain import EngineChain
 from hansard.application.ports.clock import Clock
-from hansard.application.ports.engines import SpeechEngine
+from hansard.application.ports.records import UnitOfWork
 from hansard.application.run import Record, Run, Runs
 from hansard.domain.channels import folded, folded_coverage
 from hansard.domain.coverage import Coverage, covered
 from hansard.domain.diarization import with_speakers
 from hansard.domain.errors import InvalidAudio
-from hansard.domain.events import EngineFellBack, Event
+from hansard.domain.events import EngineFellBack
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
-from hansard.domain.transcription import Attempt, AttemptOutcome, Result
+from hansard.domain.transcription import Attempt, AttemptOutcome, Result, Transcription
 from hansard.timing.decorators import monitor_performance
 
 LEAST_COVERAGE = 0.9
@@ -47,7 +48,7 @@ class Settle:
     """
 
     runs: Runs
-    engines: Mapping[str, SpeechEngine]
+    chain: EngineChain
     gap_seconds: float
     clock: Clock
 
@@ -59,7 +60,7 @@ class Settle:
 
     def _close(self, run: Run, record: Record) -> Settled:
         transcription_id, passages, speech = run.transcription_id, record.passages, record.speech or Speech(0.0, ())
-        with run.change() as (uow, transcription):
+        with run.change(saves_transcript=True) as (uow, transcription):
             turns = uow.transcripts.turns(transcription_id) if wants_diarizer(transcription.parameters) else None
             transcript, coverage = covered(Transcript.of(passages), speech, gap_seconds=self.gap_seconds)
             _require_words(transcript, speech)
@@ -78,11 +79,11 @@ class Settle:
                 coverage=coverage,
                 degraded_reasons=(
                     *self._lesser_engines(passages),
-                    *_changes_of_engine(passages, uow.events.of(transcription_id)),
+                    *self._changes_of_engine(uow, transcription, passages),
                     *_missing_speech(coverage),
                 ),
             )
-            uow.transcripts.save(transcription_id, transcript)
+            uow.transcripts.save(transcription, transcript)
             transcription.complete(result, self.clock())
         return Settled(
             engine=result.engine,
@@ -99,18 +100,22 @@ class Settle:
 
     def _lesser_engines(self, passages: Iterable[RecognisedPassage]) -> Iterator[str]:
         used = {passage.engine for passage in passages}
-        for name, engine in self.engines.items():
+        for name, engine in self.chain.engines.items():
             if name in used and engine.degraded_reason is not None:
                 yield engine.degraded_reason
 
-
-def _changes_of_engine(passages: Iterable[RecognisedPassage], events: Iterable[Event]) -> Iterator[str]:
-    """Why the record is not, or not all, by the engine that should have made it."""
-    used = {passage.engine for passage in passages}
-    fell_back = [event for event in events if isinstance(event, EngineFellBack) and event.next_engine in used]
-    changes = {(event.engine, event.next_engine): event.failure for event in fell_back}
-    for (engine, next_engine), failure in changes.items():
-        yield f"{engine} could not go on ({failure.code}), so {next_engine} took over"
+    def _changes_of_engine(
+        self, uow: UnitOfWork, transcription: Transcription, passages: Iterable[RecognisedPassage]
+    ) -> Iterator[str]:
+        """Why the record is not, or not all, by the engine that should have made it."""
+        used = {passage.engine for passage in passages}
+        if used == {self.chain.first(transcription.parameters)}:
+            return
+        events = uow.events.of(transcription.id)
+        fell_back = [event for event in events if isinstance(event, EngineFellBack) and event.next_engine in used]
+        changes = {(event.engine, event.next_engine): event.failure for event in fell_back}
+        for (engine, next_engine), failure in changes.items():
+            yield f"{engine} could not go on ({failure.code}), so {next_engine} took over"
 
 
 def _missing_speech(coverage: Coverage) -> Iterator[str]:
@@ -134,9 +139,7 @@ def _most_used(passages: Iterable[RecognisedPassage]) -> RecognisedPassage:
 def _seconds_spent(attempts: Iterable[Attempt]) -> float:
     """Attempts that came to an end; how long an abandoned one really worked is not known."""
     return sum(
-        (attempt.ended_at - attempt.started_at).total_seconds()
-        for attempt in attempts
-        if attempt.ended_at is not None and attempt.outcome is not AttemptOutcome.ABANDONED
+        attempt.processing_seconds or 0.0 for attempt in attempts if attempt.outcome is not AttemptOutcome.ABANDONED
     )
 
 

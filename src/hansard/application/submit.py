@@ -51,6 +51,8 @@ class Submit:
         with self.unit_of_work() as uow:
             # Locked, so that whoever deletes it waits and finds this transcription, or is waited for.
             audio = uow.audio.get(audio_id, for_update=True)
+            if coalesce:
+                uow.audio.hold_bytes(audio.stored)
 
             def make() -> Transcription:
                 shared = self.in_flight(uow, audio, parameters, owner=owner) if coalesce else None
@@ -63,7 +65,7 @@ class Submit:
     def in_flight(
         self, uow: UnitOfWork, audio: AudioFile, parameters: Parameters, *, owner: str
     ) -> Transcription | None:
-        """One that is as good as a new one: see `coalesce`."""
+        """One that is as good as a new one: see `coalesce`. The bytes are to be held before."""
         return uow.transcriptions.in_flight(owner=owner, sha256=audio.stored.sha256, parameters=parameters)
 
     def add(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from hansard.application.idempotency import once, request_key
 from hansard.application.ports.records import UnitOfWork
+from hansard.application.run import commit
 from hansard.application.submit import Submit
 from hansard.application.upload import Upload
 from hansard.domain.audio import DEFAULT_OWNER, AudioFile
@@ -51,6 +52,8 @@ class SubmitUpload:
                 self.upload.add(uow, audio)
                 return self.submit.add(uow, audio, parameters, owner=owner, request_id=request_id)
 
-            return once(uow, key, audio.uploaded_at, find=uow.transcriptions.get, make=make)
+            transcription = once(uow, key, audio.uploaded_at, find=uow.transcriptions.get, make=make)
+            commit(uow, transcription)
+            return transcription
 
         return self.upload.take_in(source, keep, file_name=file_name, owner=owner, audio_id=audio_id)

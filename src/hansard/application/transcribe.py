@@ -16,7 +16,7 @@ from hansard.application.ports.storage import PreparedAudio
 from hansard.application.ports.work import PipelineRunner
 from hansard.application.prepare import Prepare
 from hansard.application.recognise import Recognise
-from hansard.application.run import GaveWay, Runs, internal_failure, keep
+from hansard.application.run import GaveWay, Runs, commit, internal_failure
 from hansard.application.settle import Settle
 from hansard.domain.errors import Category, Failure, HansardError, NotFound
 from hansard.domain.events import Interruption
@@ -110,7 +110,7 @@ class Transcribe:
             else:
                 self.runs.begin(uow, transcription)
             uow.transcriptions.save(transcription)
-            keep(uow, transcription)
+            commit(uow, transcription)
         return transcription
 
     def _end_last_run(self, transcription: Transcription) -> None:
@@ -129,6 +129,9 @@ class Transcribe:
             runner.run(transcription_id, run)
         except Exception as error:  # noqa: BLE001 - whatever a pipeline engine raises, the record tells the outcome
             broken = error
+        if (ended := self.runs.of(transcription_id, run).ended) is not None:
+            self.runs.let_go(transcription_id)
+            return ended
         with self.unit_of_work() as uow:
             transcription = uow.transcriptions.get(transcription_id, for_update=True)
             if is_broken := transcription.status is Status.RUNNING and transcription.run == run:

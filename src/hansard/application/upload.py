@@ -57,7 +57,9 @@ class Upload:
             key = request_key(
                 idempotency_key, owner=owner, route="upload", asked=asked or [audio.stored.sha256, audio.file_name]
             )
-            return once(uow, key, audio.uploaded_at, find=uow.audio.get, make=lambda: self.add(uow, audio))
+            kept = once(uow, key, audio.uploaded_at, find=uow.audio.get, make=lambda: self.add(uow, audio))
+            uow.commit()
+            return kept
 
         return self.take_in(source, keep, file_name=file_name, owner=owner, audio_id=audio_id)
 
@@ -70,10 +72,10 @@ class Upload:
         owner: str,
         audio_id: UUID | None = None,
     ) -> T:
-        """Store the bytes of `source`, which can be rewound, then commit what `keep` makes of them.
+        """Store the bytes of `source`, which can be rewound, then have `keep` commit what it makes of them.
 
-        Whoever deletes the last audio file with the same bytes erases them. That can't happen while `keep` and the
-        commit are under way; what had been erased just before is stored again.
+        Whoever deletes the last audio file with the same bytes erases them. That can't happen while `keep` is under
+        way; what had been erased just before is stored again.
         """
         properties = self.decoder.probe(source)
         # Headers may lie, or say nothing: it is looked at again while the recording is decoded.
@@ -92,9 +94,7 @@ class Upload:
             with self._discarded_if_refused(audio.stored), self.unit_of_work() as uow:
                 uow.audio.hold_bytes(audio.stored)
                 if self.store.exists(audio.stored):
-                    kept = keep(uow, audio)
-                    uow.commit()
-                    return kept
+                    return keep(uow, audio)
         raise StorageError(
             "The recording's bytes were erased again and again while it was taken in.",
             code="upload_erased",

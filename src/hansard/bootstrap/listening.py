@@ -121,13 +121,14 @@ def steps(
         prepared=prepared,
         max_audio_seconds=settings.max_audio_seconds,
     )
+    chain = EngineChain(engines, settings.engine_chain)
     return Steps(
         prepare=Prepare(runs=runs, prepare_audio=prepare_audio, prepared=prepared),
         recognise=Recognise(
             runs=runs,
             prepare_audio=prepare_audio,
             prepared=prepared,
-            chain=EngineChain(engines, settings.engine_chain),
+            chain=chain,
             breaker=breaker,
             retry=RetryPolicy(
                 max_attempts=settings.retry_max_attempts,
@@ -142,7 +143,7 @@ def steps(
             sleep=time.sleep,
         ),
         diarize=Diarize(runs=runs, prepare_audio=prepare_audio, prepared=prepared, diarizer=_diarizer(settings)),
-        settle=Settle(runs=runs, engines=engines, gap_seconds=settings.gap_seconds, clock=now),
+        settle=Settle(runs=runs, chain=chain, gap_seconds=settings.gap_seconds, clock=now),
     )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from loguru import logger
+from threadpoolctl import threadpool_limits
 
 from hansard.application.ports.engines import ANYTHING, EngineCall, EngineStatus, Recognition
 from hansard.domain.audio import SAMPLE_RATE_HZ
@@ -205,6 +206,7 @@ class WhisperEngine:
         directory = self._models.locate(name)
         if directory is None:
             raise self._not_here(name)
+        _one_blas_thread()
         started_at = time.monotonic()
         try:
             model = WhisperModel(
@@ -254,6 +256,14 @@ class WhisperEngine:
     def default_model(self) -> str:
         """The model that is used unless a request names another."""
         return self._configured_model or (CPU_MODEL if self._device == "cpu" else GPU_MODEL)
+
+
+def _one_blas_thread() -> None:
+    """In this process, from now on. Each window's spectrum is one small product of matrices, on numpy: it is no quicker
+    on two cores, and the second thread would then spin for a tenth of a second, waiting for more, on a core that
+    others need.
+    """
+    threadpool_limits(1, user_api="blas")
 
 
 def _samples(pcm: bytes) -> Samples:

@@ -11,7 +11,7 @@ from hansard.application.ports.alerts import Outcomes
 from hansard.domain.alert import Alert, AlertState, Severity
 from hansard.persistence import tables
 from hansard.persistence.event_log import SqlEventLog
-from hansard.persistence.mapping import Row, moment_or_none, number_or_none, storable
+from hansard.persistence.values import Row, moment_or_none, number_or_none, storable
 
 # What was retried was asked for anew. Somebody waits for it if somebody did at first.
 _OUTCOMES = text("""

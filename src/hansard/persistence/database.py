@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import psycopg
 from loguru import logger
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import URL, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -160,13 +162,29 @@ def _check(address: URL) -> None:
         )
 
 
+class _Connection(psycopg.Connection[Any]):
+    """Whatever the server has prepared stays prepared.
+
+    psycopg has it all forgotten at each rollback, since that may undo the making of a table that a statement reads.
+    Here, a transaction that only reads ends with a rollback, which undoes nothing.
+    """
+
+    def rollback(self) -> None:
+        with self.lock:
+            if self.pgconn.transaction_status == TransactionStatus.IDLE:
+                return
+            result = self.pgconn.exec_(b"ROLLBACK")
+            if result.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(result)
+
+
 def _patiently(revive: Revive | None, patience_seconds: float) -> Callable[..., DBAPIConnection]:
-    def dial(dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
+    def dial(_dialect: Dialect, _record: object, args: Sequence[Any], options: dict[str, Any]) -> DBAPIConnection:
         give_up_at = time.monotonic() + patience_seconds
         reason: StorageError | None = None
         while True:
             try:
-                return dialect.connect(*args, **options)
+                return cast("DBAPIConnection", _Connection.connect(*args, **options))
             except psycopg.OperationalError as error:
                 logger.debug("The database does not answer; trying again: {}", str(error).strip())
                 failure = reason or error

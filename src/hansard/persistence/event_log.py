@@ -20,8 +20,8 @@ from hansard.domain.errors import NotFound
 from hansard.domain.events import Event, EventsPruned
 from hansard.persistence import event_mapping, statements, tables
 from hansard.persistence.cursors import number_in
-from hansard.persistence.mapping import Row
 from hansard.persistence.notifications import EVENTS_CHANNEL
+from hansard.persistence.values import Row
 from hansard.timing.decorators import time_it
 
 _TABLE = tables.events

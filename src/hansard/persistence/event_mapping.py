@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hansard.domain.errors import Failure
 from hansard.domain.events import EVENT_TYPES, Event
-from hansard.persistence.mapping import (
+from hansard.persistence.values import (
     Row,
     failure_from_json,
     failure_to_json,

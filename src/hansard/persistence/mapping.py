@@ -1,26 +1,13 @@
-"""Rows to domain objects and back, field by field.
+"""Audio files, transcriptions and circuits to rows and back, field by field."""
 
-PostgreSQL's text holds neither NUL nor half a surrogate pair, and its JSON no NaN. Engines and file names bring all
-three, and a transcript must not be lost to them: characters that can't be kept are dropped or replaced, and a number
-that is none is kept as unknown.
-"""
-
-import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
 
 from hansard.domain.audio import AudioFile, AudioProperties, StoredObject
 from hansard.domain.circuit import Circuit, CircuitState
 from hansard.domain.coverage import Coverage
-from hansard.domain.diarization import Turn
-from hansard.domain.errors import Category, Failure
-from hansard.domain.revision import Change, Hunk, Revision, RevisionNote
-from hansard.domain.speech import Span, Speech
-from hansard.domain.transcript import DecodingScores, RecognisedPassage, Segment, Transcript, Word
 from hansard.domain.transcription import (
     Attempt,
+    AttemptKind,
     AttemptOutcome,
     Channels,
     Parameters,
@@ -29,14 +16,19 @@ from hansard.domain.transcription import (
     Task,
     Transcription,
 )
-
-Row = Mapping[Any, Any]
-"""Column names and values, as SQLAlchemy takes and gives them."""
-
-Json = dict[str, Any]
-
-
-# ── Audio ────────────────────────────────────────────────────────────────────────────────────────────────
+from hansard.persistence.transcript_mapping import segment_from_json, segment_to_json, spans_from_json, spans_to_json
+from hansard.persistence.values import (
+    Json,
+    Row,
+    failure_from_json,
+    failure_to_json,
+    moment_from_json,
+    moment_or_none,
+    moment_to_json,
+    number_or_none,
+    storable,
+    storable_or_none,
+)
 
 
 def audio_to_row(audio: AudioFile) -> Row:
@@ -74,9 +66,6 @@ def audio_from_row(row: Row) -> AudioFile:
     )
 
 
-# ── Transcriptions ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def transcription_to_row(transcription: Transcription) -> Row:
     return {
         "id": transcription.id,
@@ -85,11 +74,11 @@ def transcription_to_row(transcription: Transcription) -> Row:
         "parameters": parameters_to_json(transcription.parameters),
         "created_at": transcription.created_at,
         "owner": transcription.owner,
-        "request_id": _storable_or_none(transcription.request_id),
+        "request_id": storable_or_none(transcription.request_id),
         "run": transcription.run,
         "crashes": transcription.crashes,
         "progress": transcription.progress,
-        "activity": _storable_or_none(transcription.activity),
+        "activity": storable_or_none(transcription.activity),
         "pipeline_run_id": transcription.pipeline_run_id,
         "started_at": transcription.started_at,
         "ended_at": transcription.ended_at,
@@ -127,10 +116,10 @@ def parameters_to_json(parameters: Parameters) -> Json:
     return {
         "engine": storable(parameters.engine),
         "fallback": parameters.fallback,
-        "model": _storable_or_none(parameters.model),
-        "language": _storable_or_none(parameters.language),
-        "prompt": _storable_or_none(parameters.prompt),
-        "hotwords": _storable_or_none(parameters.hotwords),
+        "model": storable_or_none(parameters.model),
+        "language": storable_or_none(parameters.language),
+        "prompt": storable_or_none(parameters.prompt),
+        "hotwords": storable_or_none(parameters.hotwords),
         "task": parameters.task.value,
         "temperature": parameters.temperature,
         "diarize": parameters.diarize,
@@ -174,8 +163,10 @@ def _attempt_to_json(attempt: Attempt) -> Json:
         "recognised_seconds": attempt.recognised_seconds,
         "input_tokens": attempt.input_tokens,
         "output_tokens": attempt.output_tokens,
-        "provider_request_id": _storable_or_none(attempt.provider_request_id),
+        "provider_request_id": storable_or_none(attempt.provider_request_id),
         "failure": None if attempt.failure is None else failure_to_json(attempt.failure),
+        "kind": attempt.kind.value,
+        "at_work_seconds": attempt.at_work_seconds,
     }
 
 
@@ -192,32 +183,8 @@ def _attempt_from_json(data: Json) -> Attempt:
         output_tokens=data.get("output_tokens", 0),
         provider_request_id=data["provider_request_id"],
         failure=None if data["failure"] is None else failure_from_json(data["failure"]),
-    )
-
-
-def failure_to_json(failure: Failure) -> Json:
-    return {
-        "code": failure.code,
-        "category": failure.category.value,
-        "message": storable(failure.message),
-        "retryable": failure.retryable,
-        "engine": _storable_or_none(failure.engine),
-        "provider_status": failure.provider_status,
-        "provider_request_id": _storable_or_none(failure.provider_request_id),
-        "help": _storable_or_none(failure.help),
-    }
-
-
-def failure_from_json(data: Json) -> Failure:
-    return Failure(
-        code=data["code"],
-        category=Category(data["category"]),
-        message=data["message"],
-        retryable=data["retryable"],
-        engine=data["engine"],
-        provider_status=data["provider_status"],
-        provider_request_id=data["provider_request_id"],
-        help=data["help"],
+        kind=AttemptKind(data.get("kind", AttemptKind.RECORDING)),
+        at_work_seconds=data.get("at_work_seconds"),
     )
 
 
@@ -225,7 +192,7 @@ def _result_to_json(result: Result) -> Json:
     return {
         "engine": storable(result.engine),
         "model": storable(result.model),
-        "language": _storable_or_none(result.language),
+        "language": storable_or_none(result.language),
         "language_probability": number_or_none(result.language_probability),
         "audio_seconds": result.audio_seconds,
         "speech_seconds": result.speech_seconds,
@@ -255,7 +222,7 @@ def _coverage_to_json(coverage: Coverage) -> Json:
     return {
         "speech_seconds": coverage.speech_seconds,
         "transcribed_seconds": coverage.transcribed_seconds,
-        "gaps": _spans_to_json(coverage.gaps),
+        "gaps": spans_to_json(coverage.gaps),
         "dropped": [segment_to_json(segment) for segment in coverage.dropped],
     }
 
@@ -264,184 +231,9 @@ def _coverage_from_json(data: Json) -> Coverage:
     return Coverage(
         speech_seconds=data["speech_seconds"],
         transcribed_seconds=data["transcribed_seconds"],
-        gaps=_spans_from_json(data["gaps"]),
+        gaps=spans_from_json(data["gaps"]),
         dropped=tuple(segment_from_json(segment) for segment in data["dropped"]),
     )
-
-
-# ── Speech and words ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def speech_to_row(transcription_id: UUID, speech: Speech) -> Row:
-    return {
-        "transcription_id": transcription_id,
-        "audio_seconds": speech.audio_seconds,
-        "regions": _spans_to_json(speech.regions),
-        "channels": speech.channels,
-    }
-
-
-def speech_from_row(row: Row) -> Speech:
-    return Speech(
-        audio_seconds=row["audio_seconds"], regions=_spans_from_json(row["regions"]), channels=row["channels"]
-    )
-
-
-def _spans_to_json(spans: tuple[Span, ...]) -> list[list[float]]:
-    return [[span.start_seconds, span.end_seconds] for span in spans]
-
-
-def _spans_from_json(data: list[list[float]]) -> tuple[Span, ...]:
-    return tuple(Span(*span) for span in data)
-
-
-def passage_to_row(transcription_id: UUID, passage: RecognisedPassage) -> Row:
-    return {
-        "transcription_id": transcription_id,
-        "decoding": passage.decoding,
-        "start_seconds": passage.span.start_seconds,
-        "end_seconds": passage.span.end_seconds,
-        "engine": storable(passage.engine),
-        "model": storable(passage.model),
-        "segments": [segment_to_json(segment) for segment in passage.segments],
-    }
-
-
-def passage_from_row(row: Row) -> RecognisedPassage:
-    return RecognisedPassage(
-        span=Span(row["start_seconds"], row["end_seconds"]),
-        engine=row["engine"],
-        model=row["model"],
-        segments=tuple(segment_from_json(segment) for segment in row["segments"]),
-        decoding=row["decoding"],
-    )
-
-
-def turns_to_row(transcription_id: UUID, turns: tuple[Turn, ...]) -> Row:
-    return {
-        "transcription_id": transcription_id,
-        "turns": [[turn.span.start_seconds, turn.span.end_seconds, storable(turn.speaker)] for turn in turns],
-    }
-
-
-def turns_from_row(row: Row) -> tuple[Turn, ...]:
-    return tuple(Turn(Span(start, end), speaker) for start, end, speaker in row["turns"])
-
-
-def transcript_to_row(transcription_id: UUID, transcript: Transcript, revision: int) -> Row:
-    return {
-        "transcription_id": transcription_id,
-        "language": _storable_or_none(transcript.language),
-        "language_probability": number_or_none(transcript.language_probability),
-        "text": storable(transcript.text),
-        "segments": [segment_to_json(segment) for segment in transcript.segments],
-        "revision": revision,
-    }
-
-
-def transcript_from_row(row: Row) -> Transcript:
-    return Transcript(
-        language=row["language"],
-        language_probability=row["language_probability"],
-        segments=tuple(segment_from_json(segment) for segment in row["segments"]),
-    )
-
-
-def revision_to_row(transcription_id: UUID, revision: Revision) -> Row:
-    return {
-        "transcription_id": transcription_id,
-        "number": revision.number,
-        "made_at": revision.made_at,
-        "author": _storable_or_none(revision.author),
-        "change": revision.change.value,
-        "summary": storable(revision.summary),
-        "hunks": [_hunk_to_json(hunk) for hunk in revision.hunks],
-    }
-
-
-def revision_from_row(row: Row) -> Revision:
-    return Revision(
-        number=row["number"],
-        made_at=row["made_at"].astimezone(UTC),
-        author=row["author"],
-        change=Change(row["change"]),
-        summary=row["summary"],
-        hunks=tuple(_hunk_from_json(hunk) for hunk in row["hunks"]),
-    )
-
-
-def revision_note_from_row(row: Row) -> RevisionNote:
-    return RevisionNote(
-        number=row["number"],
-        made_at=row["made_at"].astimezone(UTC),
-        author=row["author"],
-        change=Change(row["change"]),
-        summary=row["summary"],
-    )
-
-
-def _hunk_to_json(hunk: Hunk) -> Json:
-    return {
-        "at": hunk.at,
-        "removed": [segment_to_json(segment) for segment in hunk.removed],
-        "inserted": [segment_to_json(segment) for segment in hunk.inserted],
-    }
-
-
-def _hunk_from_json(data: Json) -> Hunk:
-    return Hunk(
-        at=data["at"],
-        removed=tuple(segment_from_json(segment) for segment in data["removed"]),
-        inserted=tuple(segment_from_json(segment) for segment in data["inserted"]),
-    )
-
-
-def segment_to_json(segment: Segment) -> Json:
-    return {
-        "start_seconds": segment.start_seconds,
-        "end_seconds": segment.end_seconds,
-        "text": storable(segment.text),
-        "words": [_word_to_json(word) for word in segment.words],
-        "confidence": number_or_none(segment.confidence),
-        "language": _storable_or_none(segment.language),
-        "language_probability": number_or_none(segment.language_probability),
-        "speaker": _storable_or_none(segment.speaker),
-        "engine": _storable_or_none(segment.engine),
-        "scores": None if segment.scores is None else _scores_to_json(segment.scores),
-    }
-
-
-def segment_from_json(data: Json) -> Segment:
-    return Segment(
-        start_seconds=data["start_seconds"],
-        end_seconds=data["end_seconds"],
-        text=data["text"],
-        words=tuple(Word(*word) for word in data["words"]),
-        confidence=data["confidence"],
-        language=data["language"],
-        language_probability=data.get("language_probability"),
-        speaker=data["speaker"],
-        engine=data["engine"],
-        scores=None if data.get("scores") is None else DecodingScores(**data["scores"]),
-    )
-
-
-def _scores_to_json(scores: DecodingScores) -> Json:
-    return {
-        "average_log_probability": number_or_none(scores.average_log_probability),
-        "compression_ratio": number_or_none(scores.compression_ratio),
-        "no_speech_probability": number_or_none(scores.no_speech_probability),
-        "temperature": number_or_none(scores.temperature),
-    }
-
-
-def _word_to_json(word: Word) -> list[Any]:
-    """A list, in the order of `Word`'s fields: an hour of speech has 9,000 words, and names would double its size."""
-    fields = [storable(word.text), word.start_seconds, word.end_seconds, number_or_none(word.probability)]
-    return fields if word.speaker is None else [*fields, storable(word.speaker)]
-
-
-# ── Circuits ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def circuit_to_row(circuit: Circuit) -> Row:
@@ -452,7 +244,7 @@ def circuit_to_row(circuit: Circuit) -> Row:
         "openings": circuit.openings,
         "retry_at": circuit.retry_at,
         "disabled": circuit.disabled,
-        "disabled_reason": _storable_or_none(circuit.disabled_reason),
+        "disabled_reason": storable_or_none(circuit.disabled_reason),
         "last_success_at": circuit.last_success_at,
         "last_failure_at": circuit.last_failure_at,
         "last_failure": None if circuit.last_failure is None else failure_to_json(circuit.last_failure),
@@ -472,33 +264,3 @@ def circuit_from_row(row: Row) -> Circuit:
         last_failure_at=moment_or_none(row["last_failure_at"]),
         last_failure=None if row["last_failure"] is None else failure_from_json(row["last_failure"]),
     )
-
-
-# ── What PostgreSQL can keep ─────────────────────────────────────────────────────────────────────────────
-
-
-def storable(text: str) -> str:
-    """`text` without NUL, and with U+FFFD for each half of a surrogate pair that lacks the other."""
-    if text.isascii():
-        return text.replace("\0", "")
-    return text.replace("\0", "").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _storable_or_none(text: str | None) -> str | None:
-    return None if text is None else storable(text)
-
-
-def moment_or_none(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC)
-
-
-def moment_to_json(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-def moment_from_json(moment: Any) -> datetime | None:  # noqa: ANN401 - JSON is what it is
-    return None if moment is None else datetime.fromisoformat(moment)
-
-
-def number_or_none(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None

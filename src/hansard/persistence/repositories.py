@@ -39,10 +39,11 @@ from hansard.domain.revision import Hunk, Revised, Revision, RevisionNote
 from hansard.domain.speech import Speech
 from hansard.domain.transcript import RecognisedPassage, Transcript
 from hansard.domain.transcription import Parameters, Transcription
-from hansard.persistence import mapping, search_index, statements, tables
+from hansard.persistence import mapping, search_index, statements, tables, transcript_mapping
 from hansard.persistence.cursors import invalid_cursor, number_in
 from hansard.persistence.event_log import SqlEventLog
 from hansard.persistence.notifications import CHANNEL
+from hansard.persistence.values import Row, storable
 
 T = TypeVar("T")
 
@@ -56,7 +57,8 @@ _RECENT_REAL_TIME_FACTOR = text("""
              WHERE status = 'completed' ORDER BY created_at DESC, id DESC LIMIT 50) AS recent
      WHERE 0.99 * (result ->> 'speech_seconds')::float8 <= (
            SELECT coalesce(sum((attempt ->> 'recognised_seconds')::float8), 0)
-             FROM jsonb_array_elements(attempts) AS attempt WHERE attempt ->> 'outcome' <> 'abandoned')
+             FROM jsonb_array_elements(attempts) AS attempt
+             WHERE attempt ->> 'outcome' <> 'abandoned' AND coalesce(attempt ->> 'kind', 'recording') = 'recording')
 """)
 
 
@@ -65,7 +67,7 @@ class SqlAudioRepository:
     connection: Connection
 
     def add(self, audio: AudioFile) -> None:
-        self.connection.execute(insert(tables.audio_files), mapping.audio_to_row(audio))
+        self.connection.execute(statements.ADD_AUDIO, mapping.audio_to_row(audio))
 
     def get(self, audio_id: UUID, *, for_update: bool = False) -> AudioFile:
         query = statements.AUDIO.with_for_update() if for_update else statements.AUDIO
@@ -95,7 +97,7 @@ class SqlTranscriptionRepository:
     events: SqlEventLog
 
     def add(self, transcription: Transcription) -> None:
-        self.connection.execute(insert(tables.transcriptions), mapping.transcription_to_row(transcription))
+        self.connection.execute(statements.ADD_TRANSCRIPTION, mapping.transcription_to_row(transcription))
         self._log_events(transcription)
 
     def get(self, transcription_id: UUID, *, for_update: bool = False) -> Transcription:
@@ -132,7 +134,6 @@ class SqlTranscriptionRepository:
         return tuple(mapping.transcription_from_row(row) for row in self.connection.execute(query).mappings())
 
     def in_flight(self, *, owner: str, sha256: str, parameters: Parameters) -> Transcription | None:
-        _hold(self.connection, "in flight", owner, sha256)
         asked = {
             "wanted_sha256": sha256,
             "wanted_owner": owner,
@@ -159,56 +160,61 @@ class SqlTranscriptRepository:
     connection: Connection
 
     def save_speech(self, transcription_id: UUID, speech: Speech) -> None:
-        self._put(tables.speech, mapping.speech_to_row(transcription_id, speech))
+        self.connection.execute(statements.PUT_SPEECH, transcript_mapping.speech_to_row(transcription_id, speech))
 
     def speech(self, transcription_id: UUID) -> Speech | None:
         row = self._one(tables.speech, transcription_id)
-        return None if row is None else mapping.speech_from_row(row)
+        return None if row is None else transcript_mapping.speech_from_row(row)
 
     def add_passage(self, transcription_id: UUID, passage: RecognisedPassage) -> None:
-        self.connection.execute(insert(tables.passages), mapping.passage_to_row(transcription_id, passage))
+        self.connection.execute(statements.ADD_PASSAGE, transcript_mapping.passage_to_row(transcription_id, passage))
 
     def passages(self, transcription_id: UUID) -> tuple[RecognisedPassage, ...]:
         found = self.connection.execute(statements.PASSAGES, {"wanted_id": transcription_id})
-        return tuple(mapping.passage_from_row(row) for row in found.mappings())
+        return tuple(transcript_mapping.passage_from_row(row) for row in found.mappings())
 
     def passages_after(self, transcription_id: UUID, count: int) -> tuple[RecognisedPassage, ...]:
         found = self.connection.execute(statements.PASSAGES_AFTER, {"wanted_id": transcription_id, "count": count})
-        return tuple(mapping.passage_from_row(row) for row in found.mappings())
+        return tuple(transcript_mapping.passage_from_row(row) for row in found.mappings())
 
     def save_turns(self, transcription_id: UUID, turns: tuple[Turn, ...]) -> None:
-        self._put(tables.turns, mapping.turns_to_row(transcription_id, turns))
+        self.connection.execute(statements.PUT_TURNS, transcript_mapping.turns_to_row(transcription_id, turns))
 
     def turns(self, transcription_id: UUID) -> tuple[Turn, ...] | None:
         row = self._one(tables.turns, transcription_id)
-        return None if row is None else mapping.turns_from_row(row)
+        return None if row is None else transcript_mapping.turns_from_row(row)
 
-    def save(self, transcription_id: UUID, transcript: Transcript) -> None:
-        self.connection.execute(statements.FORGET, {"wanted_id": transcription_id})
-        self._put(tables.transcripts, mapping.transcript_to_row(transcription_id, transcript, revision=0))
-        search_index.add(self.connection, transcription_id, transcript)
+    def save(self, transcription: Transcription, transcript: Transcript) -> None:
+        row = transcript_mapping.transcript_to_row(transcription.id, transcript, revision=0)
+        self.connection.execute(statements.PUT_TRANSCRIPT, row)
+        search_index.add(self.connection, transcription, transcript)
 
     def get(self, transcription_id: UUID) -> Transcript | None:
         row = self._one(tables.transcripts, transcription_id)
-        return None if row is None else mapping.transcript_from_row(row)
+        return None if row is None else transcript_mapping.transcript_from_row(row)
 
-    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+    def revise(self, transcription: Transcription, transcript: Transcript, revision: Revision) -> None:
+        transcription_id = transcription.id
         table = tables.transcripts
         was_current = and_(table.c.transcription_id == transcription_id, table.c.revision == revision.number - 1)
         if len(revision.hunks) == 1:
             # Changed in one place: the rest, which may be megabytes, need not travel.
-            row = mapping.transcript_to_row(transcription_id, replace(transcript, segments=()), revision.number)
+            row = transcript_mapping.transcript_to_row(
+                transcription_id, replace(transcript, segments=()), revision.number
+            )
             segments = _with_hunk(table.c.segments, revision.hunks[0])
-            row = {**row, "text": mapping.storable(transcript.text), "segments": segments}
+            row = {**row, "text": storable(transcript.text), "segments": segments}
         else:
-            row = mapping.transcript_to_row(transcription_id, transcript, revision.number)
+            row = transcript_mapping.transcript_to_row(transcription_id, transcript, revision.number)
         if self.connection.execute(update(table).where(was_current).values(row)).rowcount == 0:
             raise RevisionMismatch(
                 "The transcript was edited meanwhile.",
                 help="Fetch it again, with its ETag, and make the change to what is there now.",
             )
-        self.connection.execute(insert(tables.revisions), mapping.revision_to_row(transcription_id, revision))
-        search_index.index_changes(self.connection, transcription_id, transcript, revision.hunks)
+        self.connection.execute(
+            insert(tables.revisions), transcript_mapping.revision_to_row(transcription_id, revision)
+        )
+        search_index.index_changes(self.connection, transcription, transcript, revision.hunks)
 
     def revision(self, transcription_id: UUID) -> int:
         query = select(tables.transcripts.c.revision).where(tables.transcripts.c.transcription_id == transcription_id)
@@ -216,13 +222,13 @@ class SqlTranscriptRepository:
 
     def current(self, transcription_id: UUID) -> Revised | None:
         row = self._one(tables.transcripts, transcription_id)
-        return None if row is None else Revised(mapping.transcript_from_row(row), row["revision"])
+        return None if row is None else Revised(transcript_mapping.transcript_from_row(row), row["revision"])
 
     def revisions(self, transcription_id: UUID, *, after: int = 0) -> tuple[Revision, ...]:
         table = tables.revisions
         is_wanted = and_(table.c.transcription_id == transcription_id, table.c.number > after)
         query = select(table).where(is_wanted).order_by(table.c.number)
-        return tuple(mapping.revision_from_row(row) for row in self.connection.execute(query).mappings())
+        return tuple(transcript_mapping.revision_from_row(row) for row in self.connection.execute(query).mappings())
 
     def history(self, transcription_id: UUID, *, limit: int, cursor: str | None = None) -> Page[RevisionNote]:
         # Without the hunks, which may hold the whole transcript several times over.
@@ -234,7 +240,7 @@ class SqlTranscriptRepository:
         query = query.order_by(table.c.number.desc()).limit(limit + 1)
         rows = self.connection.execute(query).mappings().all()
         return Page(
-            items=tuple(mapping.revision_note_from_row(row) for row in rows[:limit]),
+            items=tuple(transcript_mapping.revision_note_from_row(row) for row in rows[:limit]),
             next_cursor=str(rows[limit - 1]["number"]) if len(rows) > limit else None,
         )
 
@@ -249,9 +255,6 @@ class SqlTranscriptRepository:
         found = self.connection.execute(statements.OF_TRANSCRIPTION[table], {"wanted_id": transcription_id})
         return found.mappings().one_or_none()
 
-    def _put(self, table: Table, row: mapping.Row) -> None:
-        self.connection.execute(statements.PUT[table], row)
-
 
 @dataclass(frozen=True, slots=True)
 class SqlCircuitRepository:
@@ -259,14 +262,13 @@ class SqlCircuitRepository:
     events: SqlEventLog
 
     def get(self, engine: str, *, for_update: bool = False) -> Circuit:
-        table = tables.circuits
-        query = select(table).where(table.c.engine == engine)
+        query = statements.CIRCUIT
         if for_update:
             # There must be a row to lock.
             row = mapping.circuit_to_row(Circuit(engine=engine))
-            self.connection.execute(upsert(table).values(row).on_conflict_do_nothing())
+            self.connection.execute(upsert(tables.circuits).values(row).on_conflict_do_nothing())
             query = query.with_for_update()
-        row = self.connection.execute(query).mappings().one_or_none()
+        row = self.connection.execute(query, {"wanted_engine": engine}).mappings().one_or_none()
         return Circuit(engine=engine) if row is None else mapping.circuit_from_row(row)
 
     def save(self, circuit: Circuit) -> None:
@@ -313,7 +315,7 @@ def _with_hunk(segments: ColumnElement[Any], hunk: Hunk) -> ColumnElement[Any]:
     def part(bounds: str) -> ColumnElement[Any]:
         return func.jsonb_path_query_array(segments, literal(f"$[{bounds}]").cast(JSONPATH), type_=tables.JSON)
 
-    inserted = literal([mapping.segment_to_json(segment) for segment in hunk.inserted], tables.JSON)
+    inserted = literal([transcript_mapping.segment_to_json(segment) for segment in hunk.inserted], tables.JSON)
     with_rest = inserted.op("||")(part(f"{hunk.at + len(hunk.removed)} to last"))
     return part(f"0 to {hunk.at - 1}").op("||")(with_rest) if hunk.at else with_rest
 
@@ -352,7 +354,7 @@ def _page(
     connection: Connection,
     query: Select[Any],
     moment: Column[datetime],
-    from_row: Callable[[mapping.Row], T],
+    from_row: Callable[[Row], T],
     limit: int,
     cursor: str | None,
 ) -> Page[T]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, any_, delete, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -12,8 +11,10 @@ from hansard.application.ports.records import SearchQuery
 from hansard.domain.languages import base_language
 from hansard.domain.revision import Hunk
 from hansard.domain.transcript import Segment, Transcript
-from hansard.persistence import mapping, search_terms, statements, tables
+from hansard.domain.transcription import Transcription
+from hansard.persistence import mapping, search_terms, statements, tables, transcript_mapping
 from hansard.persistence.search_terms import STEMMERS, Kind, Stems, Token, label
+from hansard.persistence.values import Row
 
 _STEMS = text("""
     SELECT language, word, (ts_lexize(dictionary.oid::regdictionary, word))[1] AS stem
@@ -24,36 +25,33 @@ _STEMS = text("""
 """)
 
 
-def index(connection: Connection, transcription_id: UUID, transcript: Transcript) -> None:
-    """Make a transcript findable, in place of what was findable of it before."""
-    table = tables.searchable_segments
-    connection.execute(delete(table).where(table.c.transcription_id == transcription_id))
-    add(connection, transcription_id, transcript)
-
-
-def add(connection: Connection, transcription_id: UUID, transcript: Transcript) -> None:
-    """The same where nothing of it was findable before."""
-    _insert(connection, transcription_id, transcript, transcript.segments)
+def add(connection: Connection, transcription: Transcription, transcript: Transcript) -> None:
+    """Make a transcript findable of which nothing is."""
+    _insert(connection, transcription, transcript, transcript.segments)
 
 
 def index_changes(
-    connection: Connection, transcription_id: UUID, transcript: Transcript, hunks: Iterable[Hunk]
+    connection: Connection, transcription: Transcription, transcript: Transcript, hunks: Iterable[Hunk]
 ) -> None:
-    """The same, where `hunks` are all that changed. Rows are known by their time, so the others are left alone."""
+    """Make it findable as it is now, where `hunks` are all that changed. Rows are known by their time, so the others
+    are left alone.
+    """
     table = tables.searchable_segments
     starts = {segment.start_seconds for hunk in hunks for segment in (*hunk.removed, *hunk.inserted)}
     began_then = table.c.start_seconds == any_(literal(sorted(starts), ARRAY(tables.NUMBER)))
-    connection.execute(delete(table).where(table.c.transcription_id == transcription_id, began_then))
+    connection.execute(delete(table).where(table.c.transcription_id == transcription.id, began_then))
     changed = [segment for segment in transcript.segments if segment.start_seconds in starts]
-    _insert(connection, transcription_id, transcript, changed)
+    _insert(connection, transcription, transcript, changed)
 
 
 def index_all(connection: Connection) -> None:
-    """Make every transcript findable: for a migration."""
-    table = tables.transcripts
-    for transcription_id in connection.execute(select(table.c.transcription_id)).scalars().all():
-        row = connection.execute(select(table).where(table.c.transcription_id == transcription_id)).mappings().one()
-        index(connection, transcription_id, mapping.transcript_from_row(row))
+    """Make every transcript findable, in place of all that was: for a migration."""
+    connection.execute(delete(tables.searchable_segments))
+    for transcription_id in connection.execute(select(tables.transcripts.c.transcription_id)).scalars().all():
+        wanted = {"wanted_id": transcription_id}
+        of = connection.execute(statements.TRANSCRIPTION, wanted).mappings().one()
+        row = connection.execute(statements.OF_TRANSCRIPTION[tables.transcripts], wanted).mappings().one()
+        add(connection, mapping.transcription_from_row(of), transcript_mapping.transcript_from_row(row))
 
 
 def stems_of(connection: Connection, spoken: Iterable[tuple[str, str]]) -> Stems:
@@ -90,27 +88,26 @@ def filters(query: SearchQuery, owner: str) -> list[str]:
 
 
 def _insert(
-    connection: Connection, transcription_id: UUID, transcript: Transcript, segments: Sequence[Segment]
+    connection: Connection, transcription: Transcription, transcript: Transcript, segments: Sequence[Segment]
 ) -> None:
-    stored = [mapping.segment_to_json(segment) for segment in segments if segment.text]
+    stored = [transcript_mapping.segment_to_json(segment) for segment in segments if segment.text]
     if not stored:
         return
-    of = connection.execute(statements.TRANSCRIPTION, {"wanted_id": transcription_id}).one()
-    common = [label("owner", of.owner), *_metadata_labels(of.parameters["metadata"])]
+    common = [label("owner", transcription.owner), *_metadata_labels(transcription.parameters.metadata)]
     languages = [_language(segment["language"] or transcript.language) for segment in stored]
     tokens = [search_terms.tokens(segment["text"]) for segment in stored]
     stems = stems_of(connection, words_of(zip(languages, tokens, strict=True)))
     numbers: Counter[float] = Counter()
-    rows: list[mapping.Row] = []
+    rows: list[Row] = []
     for segment, language, each in zip(stored, languages, tokens, strict=True):
         start = segment["start_seconds"]
         labels = [*common, *_labels(segment["speaker"], language)]
         rows.append(
             {
-                "transcription_id": transcription_id,
+                "transcription_id": transcription.id,
                 "start_seconds": start,
                 "number": numbers[start],
-                "created_at": of.created_at,
+                "created_at": transcription.created_at,
                 "language": language,
                 "segment": segment,
                 "lexemes": search_terms.vector(each, language, stems, labels),

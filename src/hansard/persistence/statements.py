@@ -3,12 +3,10 @@
 SQLAlchemy takes as long to put a statement together as the server takes to do it, and a job has some fifty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, Table, Text, bindparam, delete, func, select, update
-from sqlalchemy.dialects.postgresql import Insert
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import BigInteger, Select, Table, Text, TextClause, bindparam, func, insert, select, text, update
 
 from hansard.domain.transcription import Status
 from hansard.persistence import tables
@@ -17,6 +15,10 @@ from hansard.persistence.notifications import CHANNEL
 _ID = bindparam("wanted_id", type_=tables.ID)
 
 HOLD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=Text), 0)))
+
+ADD_AUDIO = insert(tables.audio_files)
+ADD_TRANSCRIPTION = insert(tables.transcriptions)
+ADD_PASSAGE = insert(tables.passages)
 
 AUDIO = select(tables.audio_files).where(tables.audio_files.c.id == _ID)
 
@@ -59,6 +61,8 @@ PASSAGES_AFTER = (
 )
 """What is heard again comes after all that was heard first, and each of it in order of time."""
 
+CIRCUIT = select(tables.circuits).where(tables.circuits.c.engine == bindparam("wanted_engine"))
+
 EVENTS = (
     select(tables.events)
     .where(tables.events.c.subject == bindparam("wanted_subject"))
@@ -72,23 +76,22 @@ OF_TRANSCRIPTION: Mapping[Table, Select[Any]] = {
 """Of tables with one row for a transcription."""
 
 
-def _put(table: Table) -> Insert:
-    statement = upsert(table)
-    given = {column.name: statement.excluded[column.name] for column in table.c}
-    return statement.on_conflict_do_update(index_elements=["transcription_id"], set_=given)
+def _put(table: Table, *, void: Iterable[Table] = ()) -> TextClause:
+    """A row for a transcription, whether there is one or not. What others have of it in `void` is removed.
 
-
-PUT: Mapping[Table, Insert] = {table: _put(table) for table in OF_TRANSCRIPTION}
-"""The same to write, whether there is a row or not."""
-
-FORGET = (
-    delete(tables.passages)
-    .where(tables.passages.c.transcription_id == _ID)
-    .add_cte(
-        *(
-            delete(table).where(table.c.transcription_id == _ID).cte(f"old_{table.name}")
-            for table in (tables.revisions, tables.searchable_segments)
-        )
+    As text: SQLAlchemy does not keep what it has put together of a statement with ON CONFLICT, and begins anew.
+    """
+    names = table.c.keys()
+    gone = [f"old_{each} AS (DELETE FROM {each} WHERE transcription_id = :transcription_id)" for each in void]  # noqa: S608
+    statement = (
+        f"{'WITH ' if gone else ''}{', '.join(gone)} "  # noqa: S608 - put together from names of ours
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "
+        f"ON CONFLICT (transcription_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}"
     )
-)
-"""What a new transcript makes void: the passages that it is put together from, and what was known of the one before."""
+    return text(statement).bindparams(*(bindparam(column.name, type_=column.type) for column in table.c))
+
+
+PUT_SPEECH = _put(tables.speech)
+PUT_TURNS = _put(tables.turns)
+PUT_TRANSCRIPT = _put(tables.transcripts, void=(tables.passages, tables.revisions, tables.searchable_segments))
+"""With what it makes void: the passages that it is put together from, and what was known of the one before."""

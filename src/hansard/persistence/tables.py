@@ -1,6 +1,7 @@
 """The tables, as PostgreSQL sees them. What is asked for by a condition has a column; the rest of an object is JSON.
 
-`mapping.py` turns rows into domain objects and back; `migrations/` makes the tables. A test holds both to this file.
+`mapping.py` and `transcript_mapping.py` turn rows into domain objects and back; `migrations/` makes the tables. A test
+holds all of them to this file.
 """
 
 from sqlalchemy import (

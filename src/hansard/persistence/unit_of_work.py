@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from loguru import logger
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from hansard.application.origin import Origin, current_origin
 from hansard.application.ports.notifications import Notification
@@ -25,7 +25,7 @@ from hansard.persistence.search import SqlSearchIndex
 from hansard.persistence.webhooks import SqlDeliveryRepository, SqlWebhookRepository
 from hansard.timing.decorators import time_it
 
-_NOT_WAITING_FOR_THE_DISK = text("SET LOCAL synchronous_commit TO off")
+_NOT_WAITING_FOR_THE_DISK = "SET LOCAL synchronous_commit TO off"
 
 
 class SqlUnitOfWork:
@@ -97,7 +97,7 @@ class SqlUnitOfWork:
 
     @time_it
     def checkpoint(self) -> None:
-        self._connection.execute(_NOT_WAITING_FOR_THE_DISK)
+        self._connection.exec_driver_sql(_NOT_WAITING_FOR_THE_DISK)
         self.commit()
 
     def _tell_of(self, event: Event) -> None:

@@ -20,7 +20,7 @@ from hansard.domain.webhook import DisabledReason, Secret, Terms, Webhook
 from hansard.persistence import tables
 from hansard.persistence.cursors import number_in
 from hansard.persistence.event_log import IS_WANTED, SqlEventLog
-from hansard.persistence.mapping import (
+from hansard.persistence.values import (
     Json,
     Row,
     failure_from_json,

@@ -33,7 +33,7 @@ def export(client, container):
     transcription = submit(client, engine="fake")
     container.transcribe(UUID(transcription["id"]))
     with container.unit_of_work() as uow:
-        uow.transcripts.save(UUID(transcription["id"]), MADE_OF)
+        uow.transcripts.save(uow.transcriptions.get(UUID(transcription["id"])), MADE_OF)
         uow.commit()
     return lambda kind, **query: client.get(
         f"/transcriptions/{transcription['id']}/export", params={"format": kind, **query}

@@ -91,8 +91,8 @@ class TranscriptionRepository(Protocol):
     def in_flight(self, *, owner: str, sha256: str, parameters: Parameters) -> Transcription | None:
         """One of the owner's that is queued or running, for the same bytes and the same parameters.
 
-        Until the unit of work ends, nobody else may ask the same question: so of two identical requests, the second
-        finds what the first has made.
+        Who holds the bytes meanwhile (`AudioRepository.hold_bytes`) asks alone: so of two identical requests, the
+        second finds what the first has made.
         """
         ...
 
@@ -103,8 +103,8 @@ class TranscriptionRepository(Protocol):
     def recent_real_time_factor(self) -> float | None:
         """Processing time over audio time, of the last ones completed; None when there are none.
 
-        Those count whose attempts heard, to their ends, all of the speech. Otherwise part of the time is not on record:
-        what was heard live was heard by no attempt, and what a worker did before it died was not measured.
+        Those count in which workers heard all of the speech, to the ends of their attempts. What was heard live is no
+        work for them, and what a worker did before it died was not measured.
         """
         ...
 
@@ -132,7 +132,7 @@ class TranscriptRepository(Protocol):
         """Who spoke when; None where that was not worked out (yet)."""
         ...
 
-    def save(self, transcription_id: UUID, transcript: Transcript) -> None:
+    def save(self, transcription: Transcription, transcript: Transcript) -> None:
         """Keep the transcript, in place of its passages and of any that was there, with all its revisions.
 
         It is revision 0, and can be searched from now on.
@@ -141,7 +141,7 @@ class TranscriptRepository(Protocol):
 
     def get(self, transcription_id: UUID) -> Transcript | None: ...
 
-    def revise(self, transcription_id: UUID, transcript: Transcript, revision: Revision) -> None:
+    def revise(self, transcription: Transcription, transcript: Transcript, revision: Revision) -> None:
         """Keep the transcript as it is after `revision`, whose hunks make it of the one before, and the revision.
 
         Raises `RevisionMismatch` unless the revision before it is the current one.
