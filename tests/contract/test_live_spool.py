@@ -1,6 +1,7 @@
 """What every `LiveSpool` does, held against the fake and against files."""
 
 import os
+import resource
 import wave
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,11 +12,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from hansard.application.ports.storage import LiveSpool
-from hansard.domain.errors import Conflict, NotFound
-from hansard.domain.live import Encoding, EndPointing, LiveRequest
+from hansard.domain.errors import Category, Conflict, Failure, NotFound, StorageError
+from hansard.domain.live import Encoding, EndPointing, Hearing, LiveRequest
 from hansard.domain.speech import Span
 from hansard.domain.transcript import DecodingScores, RecognisedPassage, Segment, Word
-from hansard.domain.transcription import Channels, Parameters, Task
+from hansard.domain.transcription import Attempt, AttemptKind, AttemptOutcome, Channels, Parameters, Task
 from hansard.storage.live_spool import LiveSpoolFiles, SpooledFiles
 from tests.fakes import FakeClock, FakeLiveSpool
 
@@ -46,6 +47,20 @@ PASSAGE = RecognisedPassage(
         ),
     ),
 )
+CALL = Attempt(
+    number=1,
+    engine="fake",
+    model="fake-1",
+    started_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
+    ended_at=datetime(2026, 1, 1, 12, 0, 1, 500, tzinfo=UTC),
+    outcome=AttemptOutcome.FAILED,
+    input_tokens=7,
+    provider_request_id="req-1",
+    failure=Failure(code="engine_failed", category=Category.SERVER, message="Es ging nicht.", engine="fake"),
+    kind=AttemptKind.LIVE,
+)
+HEARING = Hearing(calls=(CALL, replace(CALL, outcome=AttemptOutcome.SUCCEEDED, failure=None)), passage=PASSAGE)
+IN_VAIN = Hearing(calls=(CALL,))
 
 
 class Files(LiveSpoolFiles):
@@ -82,15 +97,15 @@ def test_what_was_appended_and_noted_is_there_for_whoever_takes_it_next(spool: L
     stream = spool.create(session_id, REQUEST)
     stream.append(b"one ")
     stream.append(b"two ")
-    stream.note(PASSAGE)
+    stream.note(HEARING)
     stream.release()
     taken = spool.take(session_id)
-    assert (taken.request, taken.passages()) == (REQUEST, (PASSAGE,))
+    assert (taken.request, taken.hearings()) == (REQUEST, (HEARING,))
     assert (b"".join(taken.blocks()), taken.received_bytes) == (b"one two ", 8)
     taken.append(b"three.")
-    taken.note(PASSAGE)
+    taken.note(IN_VAIN)
     assert b"".join(taken.blocks()) == b"one two three."
-    assert taken.passages() == (PASSAGE, PASSAGE)
+    assert taken.hearings() == (HEARING, IN_VAIN)
 
 
 def test_nobody_takes_what_somebody_has(spool: LiveSpool) -> None:
@@ -128,7 +143,7 @@ def test_what_was_put_aside_is_not_found_again(spool: LiveSpool) -> None:
 def test_an_empty_stream_holds_nothing(spool: LiveSpool) -> None:
     stream = spool.create(uuid4(), REQUEST)
     stream.sync()
-    assert (stream.received_bytes, list(stream.blocks()), stream.passages()) == (0, [], ())
+    assert (stream.received_bytes, list(stream.blocks()), stream.hearings()) == (0, [], ())
 
 
 def test_the_recording_can_be_read_while_the_stream_is_held(spool: LiveSpool) -> None:
@@ -147,16 +162,33 @@ def test_a_half_sample_of_a_process_that_was_killed_is_dropped(files: LiveSpoolF
     assert (taken.received_bytes, b"".join(taken.blocks())) == (4, b"abcd")
 
 
-def test_a_note_that_was_cut_off_is_as_good_as_none(files: LiveSpoolFiles, tmp_path: Path) -> None:
+def test_a_note_that_was_cut_off_is_as_good_as_none_and_harms_no_other(files: LiveSpoolFiles, tmp_path: Path) -> None:
     session_id = uuid4()
     stream = files.create(session_id, REQUEST)
-    stream.note(PASSAGE)
-    stream.note(PASSAGE)
+    stream.note(HEARING)
+    stream.note(HEARING)
     stream.release()
     (notes,) = tmp_path.rglob("*.jsonl")
     os.truncate(notes, notes.stat().st_size - 10)
     taken = files.take(session_id)
-    assert taken.passages() == (PASSAGE,)
+    taken.note(IN_VAIN)
+    assert taken.hearings() == (HEARING, IN_VAIN)
+
+
+def test_what_a_full_disk_took_only_a_part_of_is_not_there(files: LiveSpoolFiles, tmp_path: Path) -> None:
+    session_id = uuid4()
+    stream = files.create(session_id, REQUEST)
+    (notes,) = tmp_path.rglob("*.jsonl")
+    # No file of this process grows beyond some bytes more than this one has: what is longer is written in part.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (notes.stat().st_size + 10, limits[1]))
+    try:
+        with pytest.raises(StorageError):
+            stream.note(HEARING)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    stream.note(IN_VAIN)
+    assert stream.hearings() == (IN_VAIN,)
 
 
 def test_samples_are_a_wav_file_of_their_length(files: LiveSpoolFiles) -> None:

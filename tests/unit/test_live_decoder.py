@@ -62,6 +62,17 @@ def test_what_is_no_recording_is_refused(data: bytes) -> None:
         decoded(decoder, data, 1_000)
 
 
+@pytest.mark.parametrize("data", [FIVE, b"OggX", b"\x1aE\xdf\xff"])
+def test_a_stream_that_begins_like_no_container_is_refused_at_once(data: bytes) -> None:
+    with pytest.raises(InvalidAudio) as refused:
+        ContainerStream().feed(data)
+    assert refused.value.failure.code == "not_audio"
+
+
+def test_half_a_beginning_is_waited_for() -> None:
+    assert ContainerStream().feed(b"\x1aE\xdf") == b""
+
+
 def test_a_recording_in_another_container_is_refused() -> None:
     with pytest.raises(InvalidAudio):
         decoded(ContainerStream(), encoded(FIVE, container="mp3", codec="libmp3lame"), 4_000)

@@ -1,10 +1,11 @@
 """One live session on fakes: what is told when, and what is kept. `recognise_next` stands for the session's thread."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
 
+from hansard.application.circuit_breaker import CircuitBreaker
 from hansard.application.live import LiveSession, Tell
 from hansard.application.live_recognition import PATIENCE_SECONDS
 from hansard.application.ports.engines import EngineState, EngineStatus
@@ -93,7 +94,7 @@ def test_the_times_of_an_utterance_count_from_the_beginning_of_the_session() -> 
     client = client_of(shop)
     client.send(silence(2) + SENTENCE)
     recognise_all(client.session)
-    passage = shop.live_spool.streams[client.session.id].notes[0]
+    passage = shop.live_spool.streams[client.session.id].notes[0].passage
     assert round(passage.segments[0].start_seconds, 1) == 1.7
     assert round(passage.segments[0].words[0].end_seconds, 1) == 4.3
     assert passage.segments[0].engine == "fake"
@@ -202,6 +203,21 @@ def test_a_failing_interim_says_nothing() -> None:
     assert client.kinds() == [SpeechStarted]
 
 
+def test_an_interim_that_breaks_the_engine_does_not_break_the_session() -> None:
+    def breaks(number: int) -> None:
+        raise RuntimeError
+
+    shop = Workshop()
+    client = client_of(shop)
+    shop.engine.on_passage = breaks
+    client.send(speech(2))
+    assert client.session.recognise_next()
+    shop.engine.on_passage = lambda number: None
+    client.send(silence(1))
+    recognise_all(client.session)
+    assert client.finals() == ["word1"]
+
+
 # ── Engines ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -211,7 +227,7 @@ def test_the_next_engine_takes_over_from_one_that_fails() -> None:
     shop.engine.failures = [EngineFailed("It broke.", engine="fake")]
     client.send(SENTENCE)
     recognise_all(client.session)
-    assert shop.live_spool.streams[client.session.id].notes[0].engine == "second"
+    assert shop.live_spool.streams[client.session.id].notes[0].passage.engine == "second"
 
 
 def test_an_engine_whose_model_is_being_fetched_is_not_waited_for() -> None:
@@ -220,7 +236,7 @@ def test_an_engine_whose_model_is_being_fetched_is_not_waited_for() -> None:
     client = client_of(shop)
     client.send(SENTENCE)
     recognise_all(client.session)
-    assert shop.live_spool.streams[client.session.id].notes[0].engine == "second"
+    assert shop.live_spool.streams[client.session.id].notes[0].passage.engine == "second"
 
 
 def test_what_no_engine_recognised_is_told_and_the_session_goes_on() -> None:
@@ -251,6 +267,21 @@ def test_failures_count_towards_the_circuit() -> None:
     recognise_all(client.session)
     codes = [event.failure.code for event in client.told if isinstance(event, UtteranceFailed)]
     assert codes == ["engine_failed"] * 5 + ["circuit_open"]
+
+
+def test_what_was_heard_counts_though_the_database_is_away() -> None:
+    shop = Workshop()
+    client = client_of(shop)
+
+    class Away(CircuitBreaker):
+        def succeeded(self, engine: str) -> None:
+            raise StorageError("The database is away.")
+
+    breaker = Away(**{each.name: getattr(shop.breaker, each.name) for each in fields(CircuitBreaker)})
+    client.session.recognition = replace(client.session.recognition, breaker=breaker)
+    client.send(SENTENCE)
+    recognise_all(client.session)
+    assert client.finals() == ["word1"]
 
 
 def test_an_engine_that_does_not_answer_is_given_up() -> None:

@@ -1,16 +1,20 @@
 """The life of live sessions: how many there are, who comes back, and what becomes of what was said."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from hansard.application.live import LiveSession
-from hansard.application.live_sessions import RECONNECT_SECONDS, LiveChange
+from hansard.application.live_sessions import EMPTY_KEPT_SECONDS, RECONNECT_SECONDS, LiveChange
+from hansard.application.ports.engines import TokenUsage
 from hansard.domain.audio import BYTES_PER_SECOND
 from hansard.domain.errors import (
     ConfigurationError,
     Conflict,
+    EngineFailed,
+    EngineStopped,
     InvalidAudio,
     InvalidRequest,
     NotFound,
@@ -18,9 +22,11 @@ from hansard.domain.errors import (
     StorageError,
     TooManySessions,
 )
+from hansard.domain.events import EngineAttempted
 from hansard.domain.live import LiveEnded, LiveRequest, SpeechStarted, UtteranceRecognised
 from hansard.domain.transcription import Parameters, Status
 from tests.audio_files import silence
+from tests.fakes import FakeEngine
 from tests.unit.test_live_session import REQUEST, SENTENCE, Client, client_of, recognise_all
 from tests.workshop import ROOM_ENOUGH, Workshop, speech
 
@@ -137,6 +143,143 @@ def test_what_is_no_recording_is_put_aside() -> None:
     assert shop.live_spool.aside == [client.session.id]
 
 
+# ── What engines did ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def slow_engine(shop: Workshop, *, seconds: float) -> None:
+    shop.engine.on_passage = lambda number: shop.clock.advance(seconds)
+
+
+def attempts(shop: Workshop, client: Client) -> list[tuple[str, str, str, float, float | None]]:
+    return [
+        (each.kind, each.engine, each.outcome, round(each.recognised_seconds, 1), each.processing_seconds)
+        for each in shop.transcription(client.session.id).attempts
+    ]
+
+
+def test_the_work_of_an_engine_in_a_session_is_an_attempt_of_the_transcription() -> None:
+    shop = Workshop()
+    slow_engine(shop, seconds=0.5)
+    client = client_of(shop, replace(REQUEST, interims=False))
+    began_at = shop.clock()
+    for _ in range(2):
+        client.send(SENTENCE)
+        recognise_all(client.session)
+        shop.clock.advance(60)
+    shop.live.end(client.session)
+    # Two utterances of 2.3 s: the second begins in silence, and has that on both sides.
+    assert attempts(shop, client) == [("live", "fake", "succeeded", 4.9, 1.0)]
+    (attempt,) = shop.transcription(client.session.id).attempts
+    assert (attempt.number, attempt.model, attempt.started_at) == (1, "fake-1", began_at)
+    assert attempt.ended_at == began_at + timedelta(seconds=61)
+
+
+def test_interims_are_an_attempt_of_their_own_since_they_cost_but_say_nothing() -> None:
+    shop = Workshop()
+    slow_engine(shop, seconds=0.25)
+    client = client_of(shop)
+    for second in (speech(1), speech(1), silence(1)):
+        client.send(second)
+        recognise_all(client.session)
+    shop.live.end(client.session)
+    assert attempts(shop, client) == [
+        ("interims", "fake", "succeeded", 3.0, 0.5),
+        ("live", "fake", "succeeded", 2.3, 0.25),
+    ]
+
+
+def test_what_an_engine_was_paid_for_is_in_its_attempt() -> None:
+    class Charging(FakeEngine):
+        def recognise(self, pcm, request, call=None):
+            assert call is not None
+            call.request_ids.append(f"req-{len(self.heard) + 1}")
+            call.usage.append(TokenUsage(input_tokens=40, output_tokens=9))
+            return super().recognise(pcm, request, call)
+
+    shop = Workshop(engine=Charging())
+    client = client_of(shop)
+    client.send(SENTENCE + SENTENCE)
+    ended(client)
+    (attempt,) = shop.transcription(client.session.id).attempts
+    assert (attempt.input_tokens, attempt.output_tokens, attempt.provider_request_id) == (80, 18, "req-2")
+
+
+def test_the_failures_of_a_session_are_one_attempt_for_each_way_of_failing() -> None:
+    shop = Workshop(others=[FakeEngine("second")])
+    shop.engine.failures = [EngineFailed("It broke.", engine="fake"), EngineFailed("Again.", engine="fake")]
+    slow_engine(shop, seconds=2)
+    client = client_of(shop)
+    client.send(SENTENCE * 3)
+    ended(client)
+    assert attempts(shop, client) == [
+        ("live", "fake", "failed", 0.0, 4.0),
+        ("live", "second", "succeeded", 4.9, 0.0),
+        ("live", "fake", "succeeded", 2.6, 2.0),
+    ]
+    failure = shop.transcription(client.session.id).attempts[0].failure
+    assert failure is not None
+    assert failure.message == "Again."
+
+
+def test_an_engine_that_is_called_off_at_the_end_was_at_work_all_the_same() -> None:
+    shop = Workshop()
+    client = client_of(shop)
+    client.send(SENTENCE)
+    shop.engine.on_passage = lambda number: client.session.give_up()
+    shop.engine.failures = [EngineStopped("Given up.", engine="fake")]
+    client.session.recognise_next()
+    shop.live.end(client.session)
+    assert attempts(shop, client) == [("live", "fake", "abandoned", 0.0, 0.0)]
+
+
+def test_the_attempts_of_a_session_are_events_like_any_other() -> None:
+    shop = Workshop()
+    client = client_of(shop)
+    client.send(SENTENCE)
+    ended(client)
+    told = [event for event in shop.database.events if isinstance(event, EngineAttempted)]
+    assert [(event.number, event.kind, event.recognised_seconds) for event in told] == [(1, "live", 2.3)]
+
+
+def test_what_a_worker_does_afterwards_are_further_attempts() -> None:
+    shop = Workshop()
+    client = client_of(shop)
+    client.send(SENTENCE)
+    ended(client)
+    done = shop.transcribe(client.session.id)
+    assert [(each.number, each.kind) for each in done.attempts] == [(1, "live"), (2, "recording")]
+
+
+def test_the_time_of_a_transcription_is_that_of_engines_at_work_not_of_people_who_think() -> None:
+    shop = Workshop()
+    slow_engine(shop, seconds=0.5)
+    client = client_of(shop)
+    for _ in range(2):
+        client.send(SENTENCE)
+        recognise_all(client.session)
+        shop.clock.advance(60)
+    shop.live.end(client.session)
+    result = shop.transcribe(client.session.id).result
+    assert result is not None
+    assert result.processing_seconds == 1.0
+
+
+def test_work_is_counted_once_whether_it_was_done_before_or_after_a_crash() -> None:
+    shop = Workshop()
+    client = client_of(shop)
+    client.send(SENTENCE + SENTENCE)
+    client.session.recognise_next()
+    after = restarted(shop)
+    resumed = after.live.resume(client.session.id)
+    assert isinstance(resumed, LiveSession)
+    back = Client(after, resumed)
+    back.send(SENTENCE)
+    ended(back)
+    (attempt,) = after.transcription(client.session.id).attempts
+    heard = [len(pcm) / BYTES_PER_SECOND for pcm in shop.engine.heard]
+    assert (len(heard), attempt.recognised_seconds) == (3, pytest.approx(sum(heard)))
+
+
 # ── Room ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -147,6 +290,24 @@ def test_more_sessions_than_are_allowed_are_refused_until_one_ends() -> None:
         shop.live.begin(REQUEST)
     ended(first)
     assert isinstance(shop.live.begin(REQUEST), LiveSession)
+
+
+def test_who_came_and_went_without_a_word_keeps_nobody_out() -> None:
+    shop = Workshop()
+    for client in (client_of(shop), client_of(shop)):
+        shop.live.leave(client.session, client.tell)
+    with pytest.raises(TooManySessions):
+        shop.live.begin(REQUEST)
+    shop.clock.advance(EMPTY_KEPT_SECONDS)
+    kept = client_of(shop)
+    kept.send(speech(1))
+    shop.live.leave(kept.session, kept.tell)
+    present = client_of(shop)
+    shop.clock.advance(EMPTY_KEPT_SECONDS)
+    with pytest.raises(TooManySessions):
+        shop.live.begin(REQUEST)
+    assert list(shop.live_spool.streams) == [kept.session.id, present.session.id]
+    assert shop.live_changes.count(LiveChange.EMPTY) == 2
 
 
 def test_the_load_is_that_of_all_sessions_and_what_was_heard_stays_in_it() -> None:

@@ -28,7 +28,16 @@ from hansard.domain.events import (
     TranscriptionRetried,
     TranscriptionStarted,
 )
-from hansard.domain.transcription import MOVES, AttemptOutcome, Parameters, Result, Status, Transcription
+from hansard.domain.transcription import (
+    MOVES,
+    Attempt,
+    AttemptKind,
+    AttemptOutcome,
+    Parameters,
+    Result,
+    Status,
+    Transcription,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
@@ -42,6 +51,21 @@ RESULT = Result(
     word_count=100,
     processing_seconds=6,
     coverage=Coverage(speech_seconds=50, transcribed_seconds=50),
+)
+
+LIVE = Attempt(
+    number=1,
+    engine="fake",
+    model="fake-1",
+    started_at=NOON,
+    ended_at=LATER,
+    outcome=AttemptOutcome.SUCCEEDED,
+    recognised_seconds=40.0,
+    input_tokens=7,
+    output_tokens=3,
+    provider_request_id="req-1",
+    kind=AttemptKind.LIVE,
+    at_work_seconds=4.0,
 )
 
 STATUS_AFTER: dict[type[Event], Status] = {
@@ -201,6 +225,39 @@ def test_an_attempt_that_ended_is_an_event_with_all_that_is_known_of_it() -> Non
             failure=BROKEN,
         ),
     )
+
+
+def test_what_engines_did_before_it_was_asked_for_is_on_the_record_and_told() -> None:
+    transcription = queued()
+    transcription.pull_events()
+    transcription.take_in([LIVE, replace(LIVE, kind=AttemptKind.INTERIMS)], LATER)
+    assert [(each.number, each.kind) for each in transcription.attempts] == [(1, "live"), (2, "interims")]
+    told = transcription.pull_events()
+    assert told[0] == EngineAttempted(
+        subject=str(transcription.id),
+        occurred_at=LATER,
+        audio_id=transcription.audio_id,
+        number=1,
+        engine="fake",
+        model="fake-1",
+        outcome="succeeded",
+        recognised_seconds=40.0,
+        processing_seconds=4.0,
+        provider_request_id="req-1",
+        failure=None,
+        input_tokens=7,
+        output_tokens=3,
+        kind="live",
+    )
+    assert len(told) == 2
+
+
+def test_the_time_of_an_attempt_is_all_of_it_unless_it_was_live() -> None:
+    transcription = running()
+    assert transcription.attempts[0].processing_seconds is None
+    transcription.end_attempt(LATER)
+    assert transcription.attempts[0].processing_seconds == 60.0
+    assert LIVE.processing_seconds == 4.0
 
 
 def test_the_request_that_failed_is_the_attempts_last() -> None:

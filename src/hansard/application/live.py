@@ -16,15 +16,16 @@ from dataclasses import dataclass, field, replace
 from threading import Event as Flag
 from uuid import UUID
 
-from hansard.application.live_recognition import LiveRecognition
+from hansard.application.live_recognition import Heard, LiveRecognition, Sound
 from hansard.application.ports.audio import SpeechProbabilities, StreamDecoder
 from hansard.application.ports.clock import Clock
 from hansard.application.ports.storage import SpooledStream
 from hansard.application.run import internal_failure
 from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
-from hansard.domain.errors import Conflict, EngineStopped, HansardError, InvalidAudio, InvalidRequest
+from hansard.domain.errors import Conflict, EngineStopped, HansardError, InvalidAudio, InvalidRequest, StorageError
 from hansard.domain.live import (
     Encoding,
+    Hearing,
     Interim,
     Joined,
     LiveEvent,
@@ -38,6 +39,7 @@ from hansard.domain.live import (
 )
 from hansard.domain.speech import Span
 from hansard.domain.transcript import RecognisedPassage, Transcript
+from hansard.domain.transcription import Attempt
 
 LEAST_REST = 2.0
 """The next interim comes no sooner than this many times what the last one took: engines serve others, too."""
@@ -185,7 +187,8 @@ class LiveSession:
 
         Each utterance that was recognised then ends where it did, also where that was the client's wish.
         """
-        self._noted = {passage.span.end_seconds: passage for passage in self.spooled.passages()}
+        passages = (hearing.passage for hearing in self.spooled.hearings())
+        self._noted = {passage.span.end_seconds: passage for passage in passages if passage is not None}
         ends = deque(sorted(round(seconds * SAMPLE_RATE_HZ) for seconds in self._noted))
         for block in self.spooled.blocks():
             with suppress(InvalidAudio):
@@ -241,26 +244,21 @@ class LiveSession:
         return opened if opened is not None and self._interims.are_due(opened[1]) else None
 
     def _recognise(self, waiting: _Waiting) -> None:
-        utterance = waiting.utterance
+        utterance, sound = waiting.utterance, self._sound(waiting.pcm)
+        told: UtteranceRecognised | UtteranceFailed
         try:
-            heard = self.recognition.final(waiting.pcm, language=self._language, stop=self.stop)
-            passage = RecognisedPassage(
-                span=utterance.covers,
-                engine=heard.engine,
-                model=heard.model,
-                segments=tuple(
-                    replace(segment.shifted(utterance.span.start_seconds), engine=heard.engine)
-                    for segment in heard.segments
-                ),
-            )
-            self.spooled.note(passage)
-            told: UtteranceRecognised | UtteranceFailed = UtteranceRecognised(utterance, passage)
+            passage = _passage(self.recognition.final(sound), utterance)
+            self.spooled.note(Hearing(calls=tuple(sound.calls), passage=passage))
+            told = UtteranceRecognised(utterance, passage)
         except EngineStopped:
+            self._note_in_vain(sound.calls)
             return
         except HansardError as error:
             told = UtteranceFailed(utterance, error.failure)
         except Exception as error:  # noqa: BLE001 - the session goes on, and the utterance is left to a worker
             told = UtteranceFailed(utterance, internal_failure(f"An unexpected error: {type(error).__name__}"))
+        if isinstance(told, UtteranceFailed):
+            self._note_in_vain(sound.calls)
         with self._changed:
             # First: whoever waits for the last one goes on to say that the session is over.
             self._say(told)
@@ -270,8 +268,9 @@ class LiveSession:
             self._changed.notify_all()
 
     def _recognise_open(self, number: int, span: Span, pcm: bytes) -> None:
-        began = self.clock()
-        text = self.recognition.interim(pcm, language=self._language, stop=self.stop)
+        began, sound = self.clock(), self._sound(pcm)
+        text = self.recognition.interim(sound)
+        self._note_in_vain(sound.calls)
         took_seconds = (self.clock() - began).total_seconds()
         with self._changed:
             self._interims.done(span, took_seconds)
@@ -279,6 +278,15 @@ class LiveSession:
         # What has been said to the end meanwhile gets its final text next.
         if text and still_open is not None and still_open[0] == number:
             self._say(Interim(number, span, text))
+
+    def _note_in_vain(self, calls: list[Attempt]) -> None:
+        """Work of which no text is kept, but which is paid for. Where the disk is full, there is worse to tell."""
+        if calls:
+            with suppress(StorageError):
+                self.spooled.note(Hearing(calls=tuple(calls)))
+
+    def _sound(self, pcm: bytes) -> Sound:
+        return Sound(pcm=pcm, language=self._language, stop=self.stop)
 
     @property
     def _language(self) -> str | None:
@@ -330,6 +338,16 @@ class LiveSession:
     def _say(self, event: LiveEvent) -> None:
         if self._tell is not None:
             self._tell(event)
+
+
+def _passage(heard: Heard, utterance: Utterance) -> RecognisedPassage:
+    shifted = (segment.shifted(utterance.span.start_seconds) for segment in heard.segments)
+    return RecognisedPassage(
+        span=utterance.covers,
+        engine=heard.engine,
+        model=heard.model,
+        segments=tuple(replace(segment, engine=heard.engine) for segment in shifted),
+    )
 
 
 def taken_over() -> Conflict:

@@ -37,11 +37,14 @@ from hansard.domain.errors import (
     NotFound,
     TooManySessions,
 )
-from hansard.domain.live import Encoding, LiveEnded, LiveRequest, utterances
+from hansard.domain.live import Encoding, LiveEnded, LiveRequest, attempts_of, utterances
 from hansard.domain.transcription import Transcription
 
 RECONNECT_SECONDS = 60.0
 """A client that is gone for longer does not come back."""
+
+EMPTY_KEPT_SECONDS = 5.0
+"""One in which nothing came in makes room for another as soon as its client is gone for so long."""
 
 LEAST_ROOM_BYTES = 100_000_000
 """An hour of samples at 16 kHz, and a little."""
@@ -301,8 +304,13 @@ class LiveSessions:
             transcription = self.submit.queue(
                 uow, audio, request.parameters, owner=request.owner, request_id=request.request_id, id=session_id
             )
-            for passage in spooled.passages():
-                uow.transcripts.add_passage(session_id, passage)
+            hearings = spooled.hearings()
+            for hearing in hearings:
+                if hearing.passage is not None:
+                    uow.transcripts.add_passage(session_id, hearing.passage)
+            transcription.take_in(attempts_of(hearings), self.clock())
+            uow.transcriptions.save(transcription)
+            uow.commit()
             return transcription
 
         # A process may have been killed between the commit and the removal of the spool.
@@ -365,12 +373,23 @@ class LiveSessions:
         )
 
     def _require_place(self) -> None:
+        with self._lock:
+            if len(self._held) >= self.policy.most_sessions:
+                self._drop_empty()
         if len(self._held) >= self.policy.most_sessions:
             most = self.policy.most_sessions
             raise TooManySessions(
                 f"{most} live sessions run already, as many as are taken on here.",
                 help="Try again when one of them has ended, or raise HANSARD_LIVE_SESSIONS.",
             )
+
+    def _drop_empty(self) -> None:
+        before = self.clock() - timedelta(seconds=EMPTY_KEPT_SECONDS)
+        left = [held for held in self._held.values() if held.left_at and held.left_at <= before]
+        for held in (held for held in left if not held.session.received_bytes):
+            del self._held[held.session.id]
+            held.session.give_up()
+            self._quietly(held.session.id, lambda held=held: self._store(held.session.id, held.session.spooled))
 
     def _require_on(self) -> None:
         if not self.policy.most_sessions:

@@ -25,6 +25,9 @@ from hansard.domain.live import Encoding
 CONTAINERS = "ogg,matroska"
 """The FFmpeg demuxers let in; WebM is Matroska."""
 
+_BEGINNINGS = (b"OggS", b"\x1aE\xdf\xa3")
+"""Of those. FFmpeg would look for a beginning in megabytes, and a client wait as long to hear that there is none."""
+
 BLOCK_SAMPLES = 512
 """A window of voice activity detection."""
 
@@ -88,10 +91,21 @@ class ContainerStream:
         self._pipe = _Pipe()
         self._decoded: list[bytes] = []
         self._failure: HansardError | None = None
+        self._beginning = b""
         self._thread: threading.Thread | None = None
 
     def feed(self, chunk: bytes) -> bytes:
         if self._thread is None:
+            chunk = self._beginning = self._beginning + chunk
+            if not any(chunk.startswith(each[: len(chunk)]) for each in _BEGINNINGS):
+                raise InvalidAudio(
+                    "What comes in is neither an Ogg nor a WebM stream.",
+                    code="not_audio",
+                    help="Send all of a recording, from its beginning, as browsers' MediaRecorder gives it. Samples "
+                    "without a container go with encoding=pcm16.",
+                )
+            if len(chunk) < len(_BEGINNINGS[0]):
+                return b""
             self._thread = threading.Thread(target=self._decode, name="live-decoder", daemon=True)
             self._thread.start()
         self._pipe.write(chunk)

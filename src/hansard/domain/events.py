@@ -138,6 +138,8 @@ class EngineAttempted(Event):
     """One try of one engine has ended: `outcome` is succeeded, failed or abandoned.
 
     `processing_seconds` lie between its beginning and its end; of an abandoned one, the end is when that was noticed.
+    `kind` is what it heard: a recording, utterances of a session that was live, or the interims of one. Those two are
+    told when the session is stored, and their time is that of the engine's work alone.
     """
 
     type = "transcription.attempted"
@@ -154,6 +156,7 @@ class EngineAttempted(Event):
     input_tokens: int = 0
     output_tokens: int = 0
     """What the provider counted, where it is paid by tokens."""
+    kind: str = "recording"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ Rules over the probabilities that voice activity detection gives, a window at a 
 utterances, however it was cut into chunks, and also when a session is put together again after a crash.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -17,7 +17,7 @@ from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.errors import Failure
 from hansard.domain.speech import Span
 from hansard.domain.transcript import RecognisedPassage
-from hansard.domain.transcription import Parameters
+from hansard.domain.transcription import Attempt, Parameters
 
 SPEECH_THRESHOLD = 0.35
 """Where nothing else is asked for, that of recordings: audio/voice_activity.py says how it was found."""
@@ -84,6 +84,43 @@ class Utterance:
     number: int
     span: Span
     covers: Span
+
+
+# ── What is kept ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What came of listening to one utterance, or to what was being said. `calls` are those of engines, each an attempt
+    by itself; `passage` is the text that counts, where there is one.
+    """
+
+    calls: tuple[Attempt, ...]
+    passage: RecognisedPassage | None = None
+
+
+def attempts_of(hearings: Iterable[Hearing]) -> tuple[Attempt, ...]:
+    """All calls of a session as attempts, in the order in which they began: one for each engine, model and kind, and
+    others for each way in which that went wrong, so that they are few, however long the session.
+    """
+    together: dict[tuple[str | None, ...], Attempt] = {}
+    for call in (call for hearing in hearings for call in hearing.calls):
+        sort = (call.kind, call.engine, call.model, call.outcome, call.failure.code if call.failure else None)
+        together[sort] = _together(together[sort], call) if sort in together else call
+    return tuple(sorted(together.values(), key=lambda attempt: attempt.started_at))
+
+
+def _together(attempt: Attempt, call: Attempt) -> Attempt:
+    return replace(
+        attempt,
+        ended_at=call.ended_at,
+        recognised_seconds=attempt.recognised_seconds + call.recognised_seconds,
+        at_work_seconds=(attempt.processing_seconds or 0.0) + (call.processing_seconds or 0.0),
+        input_tokens=attempt.input_tokens + call.input_tokens,
+        output_tokens=attempt.output_tokens + call.output_tokens,
+        provider_request_id=call.provider_request_id or attempt.provider_request_id,
+        failure=call.failure,
+    )
 
 
 # ── What is told ─────────────────────────────────────────────────────────────────────────────────────────

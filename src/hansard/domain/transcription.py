@@ -10,7 +10,7 @@ State changes only through the methods of `Transcription`: each checks `MOVES` a
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -114,12 +114,23 @@ class AttemptOutcome(StrEnum):
     """The worker died, or the run was cancelled, in the middle of it."""
 
 
+class AttemptKind(StrEnum):
+    """What an engine was at work on."""
+
+    RECORDING = "recording"
+    LIVE = "live"
+    """The utterances of a live session, each as soon as it was over."""
+    INTERIMS = "interims"
+    """What was being said in a live session, to tell what it sounds like so far. Nothing of it is in the transcript."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try of one engine, over as many passages as it managed (`recognised_seconds` of audio).
 
     `provider_request_id` is the provider's name for the last request that it answered. The tokens are what it counted,
-    where it is paid by them.
+    where it is paid by them. In a live session an engine mostly waits for somebody to speak: `at_work_seconds` is how
+    long it did not. None: from beginning to end.
     """
 
     number: int
@@ -133,6 +144,15 @@ class Attempt:
     output_tokens: int = 0
     provider_request_id: str | None = None
     failure: Failure | None = None
+    kind: AttemptKind = AttemptKind.RECORDING
+    at_work_seconds: float | None = None
+
+    @property
+    def processing_seconds(self) -> float | None:
+        """What it took of the engine's time; None before it has ended."""
+        if self.at_work_seconds is not None or self.ended_at is None:
+            return self.at_work_seconds
+        return (self.ended_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +345,12 @@ class Transcription:
     def end_attempt(self, at: datetime, failure: Failure | None = None) -> None:
         self._close_attempt(at, AttemptOutcome.FAILED if failure else AttemptOutcome.SUCCEEDED, failure)
 
+    def take_in(self, attempts: Iterable[Attempt], at: datetime) -> None:
+        """They were made, and came to their ends, before it was asked for: while it was spoken, in a live session."""
+        for number, attempt in enumerate(attempts, start=len(self.attempts) + 1):
+            self.attempts = (*self.attempts, replace(attempt, number=number))
+            self._record_attempt(at)
+
     def fall_back(self, at: datetime, *, engine: str, next_engine: str, failure: Failure) -> None:
         """`engine` cannot go on; `next_engine` is about to take over what is left."""
         self._require_running()
@@ -423,6 +449,11 @@ class Transcription:
             provider_request_id=request_id or running.provider_request_id,
         )
         self._amend_attempt(ended)
+        self._record_attempt(at)
+
+    def _record_attempt(self, at: datetime) -> None:
+        """Of the last one."""
+        ended = self.attempts[-1]
         self._record(
             EngineAttempted(
                 subject=self._subject,
@@ -431,13 +462,14 @@ class Transcription:
                 number=ended.number,
                 engine=ended.engine,
                 model=ended.model,
-                outcome=outcome.value,
+                outcome=ended.outcome.value,
                 recognised_seconds=ended.recognised_seconds,
-                processing_seconds=(at - ended.started_at).total_seconds(),
+                processing_seconds=ended.processing_seconds or 0.0,
                 provider_request_id=ended.provider_request_id,
-                failure=failure,
+                failure=ended.failure,
                 input_tokens=ended.input_tokens,
                 output_tokens=ended.output_tokens,
+                kind=ended.kind.value,
             )
         )
 

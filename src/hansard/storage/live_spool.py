@@ -11,6 +11,7 @@ import struct
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 from uuid import UUID
@@ -18,8 +19,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from hansard.domain.errors import Conflict, NotFound, StorageError
-from hansard.domain.live import Encoding, LiveRequest
-from hansard.domain.transcript import RecognisedPassage
+from hansard.domain.live import Encoding, Hearing, LiveRequest
 
 BLOCK_BYTES = 64 * 1024
 WAV_HEADER_BYTES = 44
@@ -29,7 +29,7 @@ UNKNOWN_WAV_SIZE = 0xFFFFFFFF
 _AUDIO, _NOTES, _ASIDE = ".audio", ".jsonl", ".refused"
 
 _REQUEST = TypeAdapter(LiveRequest)
-_PASSAGE = TypeAdapter(RecognisedPassage)
+_HEARING = TypeAdapter(Hearing)
 
 T = TypeVar("T")
 
@@ -48,8 +48,7 @@ class LiveSpoolFiles:
                 audio.write(_header(request))
             part = path.with_suffix(".part")
             notes = _locked(part, "x+b")
-            notes.write(_REQUEST.dump_json(request) + b"\n")
-            notes.flush()
+            _append(notes, _REQUEST.dump_json(request) + b"\n")
             # Whoever finds notes of that name finds them whole.
             part.replace(path.with_suffix(_NOTES))
             return SpooledFiles(path, notes, request)
@@ -72,6 +71,7 @@ class LiveSpoolFiles:
                     help="It is being stored, or another server has it. GET /transcriptions/{id} has it soon.",
                 ) from error
             try:
+                _drop_torn_line(notes)
                 return SpooledFiles(path, notes, _parsed(_REQUEST, notes.readline()))
             except (StorageError, OSError):
                 notes.close()
@@ -86,7 +86,7 @@ class LiveSpoolFiles:
 class SpooledFiles:
     """Implements `SpooledStream`. `path` is that of its files, without their suffix."""
 
-    def __init__(self, path: Path, notes: BinaryIO, request: LiveRequest) -> None:
+    def __init__(self, path: Path, notes: FileIO, request: LiveRequest) -> None:
         self.request = request
         self._path = path
         self._notes = notes
@@ -98,32 +98,22 @@ class SpooledFiles:
 
     def append(self, chunk: bytes) -> None:
         with _errors_translated():
-            try:
-                left = memoryview(chunk)
-                while left:
-                    left = left[self._audio.write(left) :]
-            except OSError:
-                # Half a chunk must not stay: the client sends it again, whole.
-                os.truncate(self._audio.fileno(), self._header_bytes + self.received_bytes)
-                raise
+            _append(self._audio, chunk)
         self.received_bytes += len(chunk)
 
     def sync(self) -> None:
         with _errors_translated():
             os.fsync(self._audio.fileno())
 
-    def note(self, passage: RecognisedPassage) -> None:
+    def note(self, hearing: Hearing) -> None:
         with _errors_translated():
-            self._notes.seek(0, os.SEEK_END)
-            self._notes.write(_PASSAGE.dump_json(passage) + b"\n")
-            self._notes.flush()
+            _append(self._notes, _HEARING.dump_json(hearing) + b"\n")
 
-    def passages(self) -> tuple[RecognisedPassage, ...]:
+    def hearings(self) -> tuple[Hearing, ...]:
         with _errors_translated():
             self._notes.seek(0)
-            _, *lines = self._notes.read().splitlines(keepends=True)
-        # The last one may have been cut off with the process that wrote it.
-        return tuple(_parsed(_PASSAGE, line) for line in lines if line.endswith(b"\n"))
+            _, *lines = self._notes.read().splitlines()
+        return tuple(_parsed(_HEARING, line) for line in lines)
 
     def blocks(self) -> Iterator[bytes]:
         with _errors_translated(), self._path.with_suffix(_AUDIO).open("rb") as audio:
@@ -178,9 +168,21 @@ def _header(request: LiveRequest, data_bytes: int | None = None) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
 
 
-def _locked(path: Path, mode: Literal["r+b", "x+b"]) -> BinaryIO:
-    """Raises `BlockingIOError` where somebody else has it."""
-    file = path.open(mode)
+def _append(file: FileIO, data: bytes) -> None:
+    """All or nothing of it: who appended a part would append the whole again."""
+    end = file.seek(0, os.SEEK_END)
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        os.truncate(file.fileno(), end)
+        raise
+
+
+def _locked(path: Path, mode: Literal["r+b", "x+b"]) -> FileIO:
+    """Raises `BlockingIOError` where somebody else has it. Without a buffer, as what is written has to last."""
+    file = path.open(mode, buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not path.exists():  # it was removed while it was being opened
@@ -189,6 +191,13 @@ def _locked(path: Path, mode: Literal["r+b", "x+b"]) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def _drop_torn_line(notes: FileIO) -> None:
+    """The last note may have been cut off with the process that wrote it, and the next one must not continue it."""
+    whole_bytes = notes.read().rfind(b"\n") + 1
+    notes.truncate(whole_bytes)
+    notes.seek(0)
 
 
 def _is_abandoned(notes: Path, before: float) -> bool:

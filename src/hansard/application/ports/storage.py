@@ -8,9 +8,8 @@ from typing import BinaryIO, Protocol
 from uuid import UUID
 
 from hansard.domain.audio import StoredObject
-from hansard.domain.live import LiveRequest
+from hansard.domain.live import Hearing, LiveRequest
 from hansard.domain.speech import Span
-from hansard.domain.transcript import RecognisedPassage
 from hansard.domain.transcription import Parameters
 
 
@@ -141,11 +140,13 @@ class SpooledStream(Protocol):
         """What was appended survives a power cut, too."""
         ...
 
-    def note(self, passage: RecognisedPassage) -> None:
-        """Keep what was recognised."""
+    def note(self, hearing: Hearing) -> None:
+        """Keep what was recognised, with what that took: both or neither, whatever happens to this process."""
         ...
 
-    def passages(self) -> tuple[RecognisedPassage, ...]: ...
+    def hearings(self) -> tuple[Hearing, ...]:
+        """In the order in which they were noted."""
+        ...
 
     def blocks(self) -> Iterator[bytes]:
         """All that was appended."""
