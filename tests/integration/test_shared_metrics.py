@@ -205,7 +205,7 @@ from hansard.observability import shared_metrics
 shared_metrics.share(Path(sys.argv[1]))
 from hansard.domain.errors import Category
 from hansard.domain.transcription import AttemptOutcome
-from hansard.http.request_metrics import RouteTemplates
+from hansard.http.middleware.request_metrics import RouteTemplates
 from hansard.observability.event_counters import Counters, ModelLoads
 from hansard.observability.request_counters import RequestCounters
 from tests.unit.http.api import FakeContainer

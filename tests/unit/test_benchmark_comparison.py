@@ -9,7 +9,7 @@ import pytest
 
 from hansard.analytics.resampling import draw_sums
 from hansard.domain.benchmark import Benchmark, SpeakerErrors, TextErrors
-from hansard.domain.benchmark_comparison import Finding, Metric, compare, obstacles, unlike
+from hansard.domain.benchmark_comparison import Finding, Metric, Side, compare, obstacles, unlike
 from tests.fake_benchmarks import LAPTOP, a_hearing, a_run
 
 WORDS = 40
@@ -37,7 +37,7 @@ def files(count, rounds=1, **facts):
 
 def judged(before, after, **options):
     """Each side is a run, or several. One alone stands for three that are alike."""
-    sides = [side if isinstance(side, list) else [side] * 3 for side in (before, after)]
+    sides = [Side.of(side if isinstance(side, list) else [side] * 3) for side in (before, after)]
     return compare(*sides, draw_sums, **options)
 
 

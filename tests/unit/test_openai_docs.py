@@ -11,8 +11,8 @@ from openai.types.audio.transcription_create_params import (
 )
 from openai.types.audio.translation_create_params import TranslationCreateParams
 
-from hansard.http.openai_models import OPENAI_NAMES
-from hansard.http.openai_schemas import TranscriptionForm, TranslationForm
+from hansard.http.openai.models import OPENAI_NAMES
+from hansard.http.openai.schemas import TranscriptionForm, TranslationForm
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "openai.md").read_text("utf-8")
 

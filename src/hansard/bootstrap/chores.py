@@ -50,6 +50,7 @@ def upkeep(
     prepared: PreparedAudio,
     engines: Mapping[str, SpeechEngine],
     receive: Receive,
+    verify_audit: VerifyAudit,
 ) -> Iterator[Chore]:
     reconcile = Reconcile(unit_of_work=unit_of_work, prepared=prepared, clock=now)
     yield Chore(
@@ -64,7 +65,6 @@ def upkeep(
         run=lambda: log_swept(receive.sweep()),
         on_each_machine=True,
     )
-    verify_audit = VerifyAudit(unit_of_work)
     yield Chore(name="audit", every_seconds=VERIFY_AUDIT_SECONDS, run=lambda: log_audit(verify_audit()))
     if settings.canary_seconds:
         canary = Canary(

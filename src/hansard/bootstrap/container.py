@@ -186,6 +186,7 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
     )
     store = foundations.audio_store(settings)
     prepared = PreparedAudioFiles(settings.data_dir / "prepared")
+    verify_audit = VerifyAudit(unit_of_work)
     breaker = listening.circuit_breaker(settings, unit_of_work)
     runs = Runs(unit_of_work, now)
     steps = listening.steps(settings, runs, store, prepared, engines, breaker)
@@ -242,7 +243,7 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
         unit_of_work=unit_of_work,
         changes=notifications,
         event_feed=EventFeed(unit_of_work, notifications),
-        verify_audit=VerifyAudit(unit_of_work),
+        verify_audit=verify_audit,
         store=store,
         engines=engines,
         whisper=whisper,
@@ -281,7 +282,7 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
         ),
         erase=Erase(unit_of_work=unit_of_work, store=store, prepared=prepared, forget_runs=runner.forget, clock=now),
         chores=(
-            *chores.upkeep(settings, unit_of_work, prepared, engines, receive),
+            *chores.upkeep(settings, unit_of_work, prepared, engines, receive, verify_audit),
             chores.webhooks(deliver),
             *chores.analytics(settings, projection, analytics),
             *chores.operators(settings, alerts, prune, NotifyWithoutWorkers(engine, people.send)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hansard.http.alert_schemas import Alert
+    from hansard.http.schemas.alerts import Alert
 
 app = typer.Typer()
 
@@ -52,7 +52,7 @@ def history(
     from hansard.cli.start import opened_container
     from hansard.cli.table import print_table
     from hansard.http.routes.alerts import alert_history
-    from hansard.http.schemas import PageQuery
+    from hansard.http.schemas.fields import PageQuery
 
     with opened_container() as container:
         page = alert_history(PageQuery(limit=limit), container)

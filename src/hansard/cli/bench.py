@@ -128,16 +128,18 @@ def compare(
     thresholds = _thresholds(threshold or [])
     try:
         with _Finder() as finder:
-            old, new = ([finder.find(name) for name in names.split(",")] for names in (before, after))
+            old, new = (
+                benchmark_comparison.Side.of([finder.find(name) for name in names.split(",")])
+                for names in (before, after)
+            )
     except HansardError as error:
         # Not as other commands, with 1: that would tell a pipeline that something got worse.
         typer.echo(f"{error.failure.message} {error.failure.help or ''}".rstrip(), err=True)
         raise typer.Exit(REFUSED) from error
-    one, other = benchmark_comparison.together(old), benchmark_comparison.together(new)
     obstacles = (
-        *benchmark_comparison.unlike(old),
-        *benchmark_comparison.unlike(new),
-        *benchmark_comparison.obstacles(one, other, across_settings=across_settings),
+        *benchmark_comparison.unlike(old.runs),
+        *benchmark_comparison.unlike(new.runs),
+        *benchmark_comparison.obstacles(old.whole, new.whole, across_settings=across_settings),
     )
     if obstacles:
         typer.echo("\n".join(("These cannot be compared.", *obstacles)), err=True)
@@ -146,7 +148,7 @@ def compare(
     if as_json:
         typer.echo(as_text(comparison))
     else:
-        print_comparison(one.run, other.run, comparison)
+        print_comparison(old.whole.run, new.whole.run, comparison)
     if comparison.regressions:
         raise typer.Exit(1)
 

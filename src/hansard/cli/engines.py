@@ -26,7 +26,7 @@ def engines(
 
     from hansard.cli.start import opened_container
     from hansard.cli.table import print_table
-    from hansard.http.mapping import engine_json
+    from hansard.http.mapping.engines import engine_json
 
     with opened_container(make_ready=False) as container:
         circuits, chain = _circuits(container), container.settings.engine_chain

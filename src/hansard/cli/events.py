@@ -123,7 +123,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 
 
 def _show(entries: "Iterable[Entry]", *, as_json: bool) -> None:
-    from hansard.http.event_schemas import event_json
+    from hansard.http.mapping.events import event_json
 
     for entry in entries:
         typer.echo(event_json(entry).model_dump_json() if as_json else _line(entry))

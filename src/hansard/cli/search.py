@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hansard.domain.timecode import timecode
+
 if TYPE_CHECKING:
     from hansard.application.ports.records import SearchHit
 
@@ -41,9 +43,8 @@ def search(
 
 def _line(hit: "SearchHit") -> str:
     seconds = hit.matches[0].seconds if hit.matches else hit.segment.start_seconds
-    minutes, second = divmod(int(seconds), 60)
     speaker = f" {hit.segment.speaker}:" if hit.segment.speaker else ""
-    return f"{hit.file_name} {minutes // 60}:{minutes % 60:02}:{second:02}{speaker} {_marked(hit)}"
+    return f"{hit.file_name} {timecode(seconds)}{speaker} {_marked(hit)}"
 
 
 def _marked(hit: "SearchHit") -> str:

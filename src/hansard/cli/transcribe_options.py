@@ -73,7 +73,7 @@ def parameters_of(asked: Mapping[str, object]) -> Parameters:
     """What None leaves to the service. Raises `InvalidRequest` for what the API would refuse, in its words."""
     from pydantic import ValidationError
 
-    from hansard.http.schemas import TranscriptionWish
+    from hansard.http.schemas.transcription_requests import TranscriptionWish
 
     given = {name: value for name, value in asked.items() if value is not None}
     try:

@@ -26,7 +26,7 @@ def list_webhooks(as_json: AsJson = False) -> None:
 
     from hansard.cli.start import opened_container
     from hansard.cli.table import print_table
-    from hansard.http.routes.webhooks import webhook_json
+    from hansard.http.mapping.webhooks import webhook_json
 
     with opened_container() as container, container.unit_of_work() as uow:
         webhooks = uow.webhooks.all()

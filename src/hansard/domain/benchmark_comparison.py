@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp, log, sqrt
 from statistics import NormalDist, fmean, variance
+from typing import Self
 
 from hansard.domain.benchmark import Benchmark, Hearing, by_file, median_of
 
@@ -154,9 +155,16 @@ _METRICS: tuple[_Share | _Amount, ...] = (
 )
 
 
-def together(runs: Sequence[Benchmark]) -> Benchmark:
-    """Several runs of one thing as one, whose rounds are all of theirs. It is known by the last of them."""
-    return replace(runs[-1], hearings=tuple(hearing for run in runs for hearing in run.hearings))
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Several runs of one thing. As a `whole` they are one, whose rounds are all of theirs, known by the last one."""
+
+    runs: Sequence[Benchmark]
+    whole: Benchmark
+
+    @classmethod
+    def of(cls, runs: Sequence[Benchmark]) -> Self:
+        return cls(runs, replace(runs[-1], hearings=tuple(hearing for run in runs for hearing in run.hearings)))
 
 
 def unlike(runs: Sequence[Benchmark]) -> Iterator[str]:
@@ -191,14 +199,14 @@ def obstacles(before: Benchmark, after: Benchmark, *, across_settings: bool = Fa
 
 
 def compare(
-    runs_before: Sequence[Benchmark],
-    runs_after: Sequence[Benchmark],
+    side_before: Side,
+    side_after: Side,
     draw: Draw,
     *,
     thresholds: Mapping[Metric, float] = DEFAULT_THRESHOLDS,
 ) -> Comparison:
     """A verdict on each metric. There must be nothing `unlike` on a side, and no `obstacles` between the two."""
-    before, after = together(runs_before), together(runs_after)
+    before, after = side_before.whole, side_after.whole
     files_before, files_after = by_file(before.hearings), by_file(after.hearings)
     common = sorted(files_before.keys() & files_after.keys())
     pairs = [(files_before[file], files_after[file]) for file in common]
@@ -214,7 +222,7 @@ def compare(
             if metric.is_time and drift and not 1 / MOST_DRIFT <= drift <= MOST_DRIFT:
                 return _not_judged(metric.metric, "the machine itself was too much slower in one of them")
             found = _amount_verdict(metric, pairs, threshold, drift if metric.is_time else None, draw)
-            return _among_runs(found, metric, runs_before, runs_after, common) if metric.is_time else found
+            return _among_runs(found, metric, side_before.runs, side_after.runs, common) if metric.is_time else found
         if not scored_alike and metric.metric in {Metric.WER, Metric.CER, Metric.DER}:
             return _not_judged(metric.metric, "errors were counted in another way")
         return _share_verdict(metric, pairs, threshold, draw)

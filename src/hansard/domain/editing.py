@@ -12,6 +12,7 @@ from hansard.domain.alignment import Aligned, Draft, aligned
 from hansard.domain.errors import InvalidRequest, NotFound
 from hansard.domain.matching import anchored, gaps, same_from_the_start
 from hansard.domain.revision import Change, Revised, Revision, at_revision
+from hansard.domain.timecode import timecode
 from hansard.domain.transcript import LANGUAGES_WRITTEN_WITHOUT_SPACES, Segment, Transcript, Word
 
 _LONGEST_QUOTATION = 60
@@ -33,7 +34,7 @@ def amend(transcript: Transcript, position: int, *, text: str | None = None, spe
     An empty text takes the segment out; an empty speaker leaves it without one. Raises `NotFound`.
     """
     segment = _segment(transcript, position)
-    time = _clock(segment.start_seconds)
+    time = timecode(segment.start_seconds)
     edited, change, summary = segment, Change.SPEAKER, ""
     if speaker is not None:
         name = normalised(speaker) or None
@@ -68,7 +69,7 @@ def split(transcript: Transcript, position: int, *, character: int | None = None
             "between the first and the last.",
         )
     first, second = _halves(segment, at, halves)
-    summary = f"At {_clock(segment.start_seconds)}: split before “{_shortened(second.text)}”."
+    summary = f"At {timecode(segment.start_seconds)}: split before “{_shortened(second.text)}”."
     return Edit(_replaced(transcript, position, 1, [first, second]), Change.SPLIT, summary)
 
 
@@ -104,7 +105,7 @@ def merge(transcript: Transcript, position: int) -> Edit:
         confidence=_mean_confidence(segment, following),
         scores=None,
     )
-    summary = f"At {_clock(segment.start_seconds)}: merged with “{_shortened(following.text)}”."
+    summary = f"At {timecode(segment.start_seconds)}: merged with “{_shortened(following.text)}”."
     return Edit(_replaced(transcript, position, 2, [merged]), Change.MERGE, summary)
 
 
@@ -310,9 +311,3 @@ def _what_became(before: str, after: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_QUOTATION else f"{text[:_LONGEST_QUOTATION].rstrip()}…"
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02}:{second:02}"

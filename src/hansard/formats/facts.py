@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hansard.domain.languages import LANGUAGE_NAMES
 from hansard.domain.paragraphs import Paragraph, paragraphs
+from hansard.domain.timecode import timecode
 from hansard.formats.document import Document
 
 
@@ -13,7 +14,7 @@ def facts(document: Document) -> Iterator[tuple[str, str]]:
     if document.transcribed_at:
         yield "Transcribed", f"{document.transcribed_at:%Y-%m-%d}"
     if document.audio_seconds is not None:
-        yield "Length", clock(document.audio_seconds)
+        yield "Length", _clock(document.audio_seconds)
     if transcript.language:
         name = LANGUAGE_NAMES.get(transcript.language, transcript.language).title()
         sure = transcript.language_probability
@@ -33,7 +34,7 @@ def cautions(document: Document) -> Iterator[str]:
     for reason in document.degraded_reasons:
         yield f"This is a second-best record: {reason}"
     if document.gaps:
-        gaps = ", ".join(f"{clock(gap.start_seconds)} to {clock(gap.end_seconds)}" for gap in document.gaps)
+        gaps = ", ".join(f"{_clock(gap.start_seconds)} to {_clock(gap.end_seconds)}" for gap in document.gaps)
         yield f"Speech without text: {gaps}"
 
 
@@ -41,14 +42,11 @@ def spoken(document: Document) -> Iterator[tuple[str, str, str]]:
     """Each paragraph's time, speaker (empty where nobody knows) and text."""
     for paragraph in paragraphs(document.transcript):
         if text := " ".join(paragraph.text.split()):
-            yield clock(paragraph.start_seconds), _speaker(paragraph), text
+            yield _clock(paragraph.start_seconds), _speaker(paragraph), text
 
 
-def clock(seconds: float) -> str:
-    """Whole seconds, cut off rather than rounded: whoever goes there to listen must not come too late."""
-    minutes, whole_seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{whole_seconds:02}"
+def _clock(seconds: float) -> str:
+    return timecode(seconds, hour_digits=2)
 
 
 def _speaker(paragraph: Paragraph) -> str:

@@ -6,21 +6,19 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from hansard import __version__, bootstrap
 from hansard.bootstrap import Container
-from hansard.http import errors
-from hansard.http.middleware import BodyLimit, RequestLog, UploadGate
-from hansard.http.openai_models import Models
-from hansard.http.places import UploadPlaces
-from hansard.http.request_metrics import RequestMetrics
+from hansard.http import errors, openapi
+from hansard.http.middleware.limits import BodyLimit, UploadGate
+from hansard.http.middleware.request_log import RequestLog
+from hansard.http.middleware.request_metrics import RequestMetrics
+from hansard.http.openai.models import Models
 from hansard.http.routes import (
     alerts,
     analytics,
@@ -41,40 +39,10 @@ from hansard.http.routes import (
     webhooks,
 )
 from hansard.http.sse import Streams
-from hansard.http.uploads import describe_json_bodies
+from hansard.http.uploads.places import UploadPlaces
 from hansard.http.waiting import Waiting
 from hansard.observability import shared_metrics
 from hansard.settings import Settings
-
-DESCRIPTION = """\
-A recording goes in, a true record comes out: a transcript, or an honest account of why there is none.
-
-    curl -F file=@talk.mp3 http://localhost:8000/transcriptions
-    curl http://localhost:8000/transcriptions/{id}
-
-How the service does is on the page of [analytics](/analytics).
-
-What is refused is answered with [problem details](https://www.rfc-editor.org/rfc/rfc9457) that say what to do next.
-Every answer carries an `X-Request-ID`, yours if you sent one; the service's log has it on every line.
-Lists come in pages: follow `next_cursor` until it is null.
-
-A request that makes something takes an `Idempotency-Key`, and may then be sent again without making it twice. Where
-more is waiting than is taken on, it is refused with 503, or with 429 where it is your own, and a `Retry-After`.
-"""
-
-TAGS = [
-    {"name": "transcriptions", "description": "Jobs that turn a recording into text."},
-    {"name": "editing", "description": "Correcting transcripts: every revision is kept."},
-    {"name": "audio", "description": "The recordings themselves."},
-    {"name": "uploads", "description": "Recordings on their way in, by the tus protocol; they go on where they broke."},
-    {"name": "openai", "description": "OpenAI's audio API, for programs that speak it already."},
-    {"name": "engines", "description": "What does the listening."},
-    {"name": "events", "description": "What has happened, and what happens: the audit trail, live."},
-    {"name": "analytics", "description": "How the service did: throughput, latency, errors, costs, functions."},
-    {"name": "webhooks", "description": "Other systems that are told of events: signed, retried, on record."},
-    {"name": "health", "description": "For whoever keeps the service running."},
-]
-
 
 URL_ROUTERS = (transcriptions.url_router, audio.url_router)
 """Before those that take forms at the same paths, with which they are described."""
@@ -85,9 +53,9 @@ def create_app(container: Container) -> FastAPI:
     app = FastAPIOffline(
         title="Hansard",
         version=__version__,
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        generate_unique_id_function=_operation_id,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=_lifespan,
     )
     app.state.container = container
@@ -127,7 +95,7 @@ def create_app(container: Container) -> FastAPI:
         dashboard.router,
     ):
         app.include_router(router)
-    app.openapi = partial(_openapi, app)
+    app.openapi = partial(openapi.describe, app, URL_ROUTERS)
     return app
 
 
@@ -165,23 +133,3 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 async def _to_docs() -> RedirectResponse:
     return RedirectResponse("/docs")
-
-
-def _operation_id(route: APIRoute) -> str:
-    """The function's name: clients are generated from these."""
-    return route.name
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            tags=app.openapi_tags,
-            routes=app.routes,
-        )
-        json_routes = [route for router in URL_ROUTERS for route in router.routes]
-        describe_json_bodies(document, get_openapi(title=app.title, version=app.version, routes=json_routes))
-        app.openapi_schema = errors.describe_problems(document)
-    return app.openapi_schema

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request
 
 from hansard.bootstrap import Container
-from hansard.http.places import UploadPlaces
+from hansard.http.uploads.places import UploadPlaces
 
 
 # async: a dependency that is a plain function would cost a thread each time.

@@ -13,14 +13,14 @@ from typing import Any, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from loguru import logger
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
 from hansard.domain import errors
 from hansard.domain.errors import Category, HansardError, QueueFull
-from hansard.http import openai_errors
+from hansard.http.openai import errors as openai_errors
+from hansard.http.schemas.problems import FieldError, Problem
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -99,29 +99,6 @@ class TooLarge(HTTPException):
         )
 
 
-class FieldError(BaseModel):
-    field: str = Field(description="Where: a field's name, or a path such as `metadata.case`.", examples=["language"])
-    code: str = Field(examples=["string_pattern_mismatch"])
-    message: str
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details."""
-
-    type: str = "about:blank"
-    title: str = Field(description="The HTTP status in words.", examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(description="What is wrong, for people.")
-    code: str = Field(description="What is wrong, for programs; docs/errors.md lists them.", examples=["not_found"])
-    category: Category = Field(description="Whose move it is.")
-    help: str | None = Field(description="What to do next.")
-    request_id: str | None = Field(description="Quote this to the operator: the log has it on every line.")
-    errors: list[FieldError] | None = Field(None, description="Each field that was refused.")
-    backlog_seconds: float | None = Field(
-        None, description="With `queue_full` and `owner_queue_full`: how long the workers need for what waits already."
-    )
-
-
 def problem_response(
     request_id: str | None,
     status: int,
@@ -182,7 +159,7 @@ def _answer(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every refusal in one shape. Unexpected exceptions are answered by `middleware.RequestLog`."""
+    """Answer every refusal in one shape. Unexpected exceptions are answered by `middleware.request_log`."""
     app.add_exception_handler(HansardError, _domain_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _framework_refusal)
@@ -328,29 +305,3 @@ def _methods_of_path(request: Request) -> list[str]:
 def _sentence(text: str) -> str:
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else f"{text}."
-
-
-def describe_problems(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Say in the OpenAPI document that every refusal is a `Problem`, or OpenAI's: FastAPI only knows its own shape."""
-    schemas = openapi["components"]["schemas"]
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
-    definition = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(definition.pop("$defs"))
-    schemas["Problem"] = definition
-    schemas["OpenAiError"] = openai_errors.ENVELOPE_SCHEMA
-    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    openai_error = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAiError"}}}
-    for path, operations in openapi["paths"].items():
-        content = openai_error if openai_errors.speaks_openai(path) else problem
-        for operation in operations.values():
-            answer = operation["responses"].get("200", {}).get("content")
-            operation["responses"]["default"] = {"description": "It was refused.", "content": content}
-            for status, response in operation["responses"].items():
-                # What is the answer under either status, as a report of what is broken, is no refusal.
-                is_refusal = "content" not in response or response["content"] != answer
-                if status.isdigit() and int(status) >= HTTPStatus.BAD_REQUEST and is_refusal:
-                    response["content"] = content
-                if response["description"] == "Validation Error":
-                    response["description"] = "A field cannot be honoured."
-    return openapi

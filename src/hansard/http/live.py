@@ -162,6 +162,9 @@ class LiveConnection:
         writer = asyncio.create_task(self._write())
         try:
             await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done() and not writer.result():
+                # The client is gone. What it sent before is still to be taken in, up to its end.
+                await asyncio.wait({reader})
             # Unless the client is gone, the reader's last words are still to be written.
             if reader.done() and reader.result():
                 await asyncio.wait({writer}, timeout=LAST_WORDS_SECONDS)
@@ -221,7 +224,8 @@ class LiveConnection:
             self.say(Refusal(HansardError("An unexpected error stopped this connection.", help=_COME_BACK)))
         return True
 
-    async def _write(self) -> None:
+    async def _write(self) -> bool:
+        """Whether all was said that there was to say: else the client is gone."""
         with suppress(WebSocketDisconnect):
             while True:
                 said = await self._out.get()
@@ -229,13 +233,14 @@ class LiveConnection:
                     await self.socket.send_text(as_json(message))
                 if isinstance(said, LiveEnded):
                     await self.socket.close(CloseCode.NORMAL)
-                    return
+                    return True
                 if isinstance(said, TakenOver):
                     await self.socket.close(CloseCode.TAKEN_OVER, "session_taken_over")
-                    return
+                    return True
                 if isinstance(said, Refusal) and said.ends:
                     await self.socket.close(close_code(said.error), said.error.failure.code)
-                    return
+                    return True
+        return False
 
 
 _COME_BACK = "Connect again with the session's id within a minute: nothing that was acknowledged is lost."

@@ -5,14 +5,15 @@ them. What a process has started (the decoder that holds Python's lock, a downlo
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import psutil
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from hansard.observability.process_family import family_use
 
 SAMPLE_SECONDS = 5.0
 """A look takes two milliseconds."""
@@ -91,17 +92,12 @@ class ProcessGauges:
         own = psutil.Process()
         self._started.labels(self._process).set(own.create_time())
         self._files.labels(self._process).set(own.num_fds())
-        memory_bytes, threads, cpu_seconds_of = 0, 0, dict[psutil.Process, float]()
-        for process in _family(own):
-            with suppress(psutil.Error), process.oneshot():  # a child may end at any moment
-                memory_bytes += process.memory_info().rss
-                threads += process.num_threads()
-                times = process.cpu_times()
-                cpu_seconds_of[process] = times.user + times.system
-        self._memory.labels(self._process).set(memory_bytes)
-        self._threads.labels(self._process).set(threads)
-        before, self._cpu_seconds_of = self._cpu_seconds_of, cpu_seconds_of
-        used_seconds = (now - before.get(process, 0.0) for process, now in cpu_seconds_of.items())
+        used = family_use(own)
+        self._memory.labels(self._process).set(sum(each.memory_bytes for each in used.values()))
+        self._threads.labels(self._process).set(sum(each.threads for each in used.values()))
+        before = self._cpu_seconds_of
+        self._cpu_seconds_of = {process: each.cpu_seconds for process, each in used.items()}
+        used_seconds = (now - before.get(process, 0.0) for process, now in self._cpu_seconds_of.items())
         self._cpu.labels(self._process).inc(sum(max(0.0, seconds) for seconds in used_seconds))
 
     def _look_at_holdings(self, holdings: Holdings) -> None:
@@ -113,9 +109,3 @@ class ProcessGauges:
         self._live_backlog.set(holdings.live_backlog_seconds)
         self._live_audio.inc(max(0.0, holdings.live_audio_seconds - self._live_audio_seconds))
         self._live_audio_seconds = max(self._live_audio_seconds, holdings.live_audio_seconds)
-
-
-def _family(process: psutil.Process) -> Iterator[psutil.Process]:
-    yield process
-    with suppress(psutil.Error):
-        yield from process.children(recursive=True)

@@ -1,8 +1,7 @@
 """What the processes of this machine use: processor, memory, threads, open files, I/O."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +9,7 @@ import psutil
 
 from hansard.domain.errors import HansardError
 from hansard.domain.performance import ResourceUse
+from hansard.observability.process_family import family_use, resident_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ResourceSampler:
     ) -> None:
         self._process, self._host = process, host
         self._find, self._monotonic = find, monotonic
-        self._memory_bytes = _proportional_bytes if shares_memory else _resident_bytes
+        self._memory_bytes = _proportional_bytes if shares_memory else resident_bytes
         self._last = self._read()
 
     def __call__(self, now: datetime) -> Iterator[ResourceUse]:
@@ -83,33 +83,23 @@ class ResourceSampler:
             process = self._find()
             if process is None:
                 return None
-            return self._sum(process.pid, [process, *process.children(recursive=True)])
+            used = family_use(process, self._memory_bytes).values()
         except (psutil.Error, HansardError):  # it has just ended, or its data are gone
             return None
-
-    def _sum(self, pid: int, processes: Iterable[psutil.Process]) -> _Reading:
-        cpu_seconds, memory_bytes, threads, open_files, read_bytes, written_bytes = 0.0, 0, 0, 0, 0, 0
-        for process in processes:
-            with suppress(psutil.Error), process.oneshot():  # of one that has just ended, nothing is left to tell
-                cpu = process.cpu_times()
-                cpu_seconds += cpu.user + cpu.system + cpu.children_user + cpu.children_system
-                threads += process.num_threads()
-                memory_bytes += self._memory_bytes(process)
-                io = process.io_counters()
-                read_bytes += io.read_bytes
-                written_bytes += io.write_bytes
-                open_files += process.num_fds()
         return _Reading(
-            pid, self._monotonic(), cpu_seconds, memory_bytes, threads, open_files, read_bytes, written_bytes
+            pid=process.pid,
+            at_seconds=self._monotonic(),
+            cpu_seconds=sum(each.cpu_seconds + each.reaped_cpu_seconds for each in used),
+            memory_bytes=sum(each.memory_bytes for each in used),
+            threads=sum(each.threads for each in used),
+            open_files=sum(each.open_files for each in used),
+            read_bytes=sum(each.read_bytes for each in used),
+            written_bytes=sum(each.written_bytes for each in used),
         )
 
 
 def this_process() -> psutil.Process | None:
     return psutil.Process()
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    return process.memory_info().rss
 
 
 def _proportional_bytes(process: psutil.Process) -> int:

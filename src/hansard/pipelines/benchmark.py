@@ -7,14 +7,12 @@ Imported by `ZenmlBenchmarks` only after `ZenmlStore.open`, because ZenML reads 
 
 from contextvars import ContextVar
 from dataclasses import asdict
-from typing import Any
 
-from zenml import get_step_context, pipeline, step
-from zenml.client import Client
-from zenml.enums import ExecutionMode, MetadataResourceTypes
-from zenml.models import RunMetadataResource
+from zenml import pipeline, step
+from zenml.enums import ExecutionMode
 
 from hansard.application.benchmark import RunBenchmark
+from hansard.pipelines.metadata import log_metadata
 
 _benchmark: ContextVar[RunBenchmark] = ContextVar("benchmark")
 
@@ -35,21 +33,23 @@ def begin(benchmark_id: str) -> None:  # noqa: ARG001 - for whoever reads the ru
     benchmark = _benchmark.get()
     begun = benchmark.begin()
     run, machine = benchmark.run, benchmark.run.machine
-    _log({**asdict(begun), **{f"setting_{name}": value for name, value in run.settings.items()}})
+    log_metadata({**asdict(begun), **{f"setting_{name}": value for name, value in run.settings.items()}})
     about = {"commit": run.commit, "version": run.version, "engine": run.engine, "model": run.model}
-    _log({**about, "machine": machine.id, "processor": machine.processor, "cores": machine.cores}, of_the_run=True)
+    log_metadata(
+        {**about, "machine": machine.id, "processor": machine.processor, "cores": machine.cores}, of_the_run=True
+    )
 
 
 @step
 def measure(benchmark_id: str) -> None:  # noqa: ARG001
     """Hear each recording in each round, and count the errors."""
-    _log(asdict(_benchmark.get().measure()))
+    log_metadata(asdict(_benchmark.get().measure()))
 
 
 @step
 def conclude(benchmark_id: str) -> None:  # noqa: ARG001
     """Sum up; the figures become the run's."""
-    _log(asdict(_benchmark.get().conclude()), of_the_run=True)
+    log_metadata(asdict(_benchmark.get().conclude()), of_the_run=True)
 
 
 @pipeline(
@@ -64,14 +64,3 @@ def benchmark_pipeline(benchmark_id: str) -> None:
     begin(benchmark_id)
     measure(benchmark_id, after="begin")
     conclude(benchmark_id, after="measure")
-
-
-def _log(facts: dict[str, Any], *, of_the_run: bool = False) -> None:
-    context = get_step_context()
-    resource = (
-        RunMetadataResource(id=context.pipeline_run.id, type=MetadataResourceTypes.PIPELINE_RUN)
-        if of_the_run
-        else RunMetadataResource(id=context.step_run.id, type=MetadataResourceTypes.STEP_RUN)
-    )
-    known = {name: value for name, value in facts.items() if value is not None}
-    Client().create_run_metadata(metadata=known, resources=[resource])

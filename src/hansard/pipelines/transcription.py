@@ -9,12 +9,11 @@ from contextvars import ContextVar
 from uuid import UUID
 
 from zenml import get_step_context, pipeline, step
-from zenml.client import Client
-from zenml.enums import ExecutionMode, MetadataResourceTypes
-from zenml.models import RunMetadataResource
+from zenml.enums import ExecutionMode
 
 from hansard.application.origin import current_origin
-from hansard.pipelines.steps import MeasuredSteps, Measurements
+from hansard.pipelines.metadata import log_metadata
+from hansard.pipelines.steps import MeasuredSteps
 from hansard.pipelines.zenml_traces import run_name
 
 _steps: ContextVar[MeasuredSteps] = ContextVar("steps")
@@ -35,25 +34,26 @@ def run_pipeline(steps: MeasuredSteps, transcription_id: UUID, run: int) -> None
 def prepare(transcription_id: str, run: int) -> None:
     """Decode the recording to 16 kHz mono and find the speech in it."""
     pipeline_run_id = str(get_step_context().pipeline_run.id)
-    _log(_steps.get().prepare(UUID(transcription_id), run, pipeline_run_id=pipeline_run_id))
+    log_metadata(_steps.get().prepare(UUID(transcription_id), run, pipeline_run_id=pipeline_run_id))
 
 
 @step
 def recognise(transcription_id: str, run: int) -> None:
     """Turn the speech into text, a passage at a time."""
-    _log(_steps.get().recognise(UUID(transcription_id), run))
+    log_metadata(_steps.get().recognise(UUID(transcription_id), run))
 
 
 @step
 def diarize(transcription_id: str, run: int) -> None:
     """Find out who speaks when."""
-    _log(_steps.get().diarize(UUID(transcription_id), run))
+    log_metadata(_steps.get().diarize(UUID(transcription_id), run))
 
 
 @step
 def settle(transcription_id: str, run: int) -> None:
     """Put the passages together and close the record; its measurements become the run's, with the request's id."""
-    _log(_steps.get().settle(UUID(transcription_id), run), of_the_run=True)
+    measured, origin = _steps.get().settle(UUID(transcription_id), run), current_origin()
+    log_metadata({**measured, "request_id": origin.request_id, "trace_id": origin.trace_id}, of_the_run=True)
 
 
 @pipeline(
@@ -70,17 +70,3 @@ def transcription_pipeline(transcription_id: str, run: int, *, diarized: bool = 
     if diarized:
         diarize(transcription_id, run, after="recognise")
     settle(transcription_id, run, after="diarize" if diarized else "recognise")
-
-
-def _log(measurements: Measurements, *, of_the_run: bool = False) -> None:
-    """ZenML's own `log_metadata` looks the run up again for each call: a quarter of a run's cost."""
-    context = get_step_context()
-    resource = (
-        RunMetadataResource(id=context.pipeline_run.id, type=MetadataResourceTypes.PIPELINE_RUN)
-        if of_the_run
-        else RunMetadataResource(id=context.step_run.id, type=MetadataResourceTypes.STEP_RUN)
-    )
-    origin = current_origin()
-    ids = {"request_id": origin.request_id, "trace_id": origin.trace_id} if of_the_run else {}
-    known = {name: value for name, value in ids.items() if value is not None}
-    Client().create_run_metadata(metadata={**measurements, **known}, resources=[resource])

@@ -32,9 +32,9 @@ from hansard.remote.connection import (
     resolve,
 )
 from hansard.remote.file_name import name_of
+from hansard.remote.urls import http_url
 from hansard.timing.decorators import monitor_performance
 
-HIGHEST_PORT = 65_535
 MOST_REDIRECTS = 10
 """As many as a chain of trackers before a podcast's file has."""
 
@@ -78,7 +78,7 @@ class HttpFiles:
     @contextmanager
     @monitor_performance
     def fetch(self, url: str) -> Generator[RemoteFile]:
-        target = _parsed(url)
+        target = http_url(url.strip(), _invalid)
         backend = GuardedBackend(AllowList.of(self.allowed), Deadline(self.limits.total), self.resolve)
         with self._spool() as spool:
             with _translated():
@@ -146,24 +146,9 @@ class HttpFiles:
             yield cast(BinaryIO, spool)
 
 
-def _parsed(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text.strip())
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise _invalid("The URL cannot be read.") from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise _invalid("The URL does not begin with http:// or https:// and a host.")
-    # The parser escapes what no host has, and takes any number for a port.
-    if "%" in url.host or not 0 < (1 if url.port is None else url.port) <= HIGHEST_PORT:
-        raise _invalid("The URL has no host, or no port, that there could be.")
-    if url.userinfo:
-        raise _invalid("The URL holds a user name or a password, which is not passed on.")
-    return url
-
-
 def _redirected(url: httpx.URL, location: str) -> httpx.URL:
     try:
-        target = _parsed(str(url.join(location)))
+        target = http_url(str(url.join(location)), _invalid)
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise _misled("The URL redirects to something that is no URL.") from error
     except UrlRefused as error:

@@ -32,8 +32,8 @@ from hansard.remote.connection import (
     open_to,
     resolve,
 )
+from hansard.remote.urls import DEFAULT_PORTS, http_url
 
-HIGHEST_PORT = 65_535
 SECRET_BYTES = 32
 
 ANSWER_BYTES = 4096
@@ -60,10 +60,10 @@ class HttpWebhookSender:
     make_ssl_context: Callable[[], ssl.SSLContext] = field(default=httpcore.default_ssl_context)
 
     def check(self, url: str) -> None:
-        target = _parsed(url)
+        target = http_url(url, _invalid)
         # A name that nobody knows yet may be known by the time there is something to send.
         with _refused(), suppress(NameUnknown):
-            open_to(target.host, target.port or _PORTS[target.scheme], self._allow_list, self.resolve)
+            open_to(target.host, target.port or DEFAULT_PORTS[target.scheme], self._allow_list, self.resolve)
 
     def request_headers(self, message: Message) -> dict[str, str]:
         return {
@@ -79,7 +79,7 @@ class HttpWebhookSender:
         signatures = " ".join(Signer(each).sign(message.id, message.sent_at, message.body) for each in message.secrets)
         headers = {**self.request_headers(message), "webhook-signature": signatures, "Content-Length": str(len(body))}
         with _translated():
-            return self._post(_parsed(message.url), headers, body)
+            return self._post(http_url(message.url, _invalid), headers, body)
 
     def _post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Answer:
         target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
@@ -106,23 +106,6 @@ class HttpWebhookSender:
     def _ssl_context(self) -> ssl.SSLContext:
         """Made once: reading the certificates takes longer than most requests."""
         return self.make_ssl_context()
-
-
-_PORTS = {"http": 80, "https": 443}
-
-
-def _parsed(text: str) -> httpx.URL:
-    try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise _invalid("The URL cannot be read.") from error
-    if url.scheme not in _PORTS or not url.host:
-        raise _invalid("The URL does not begin with http:// or https:// and a host.")
-    if "%" in url.host or not 0 < (1 if url.port is None else url.port) <= HIGHEST_PORT:
-        raise _invalid("The URL has no host, or no port, that there could be.")
-    if url.userinfo:
-        raise _invalid("The URL holds a user name or a password, which is not sent.")
-    return url
 
 
 def _invalid(message: str) -> InvalidRequest:

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from hansard.http.middleware import MOST_JSON_BYTES
+from hansard.http.middleware.limits import MOST_JSON_BYTES
 from tests.unit.http.api import submit
 
 ANY = {"If-Match": "*"}

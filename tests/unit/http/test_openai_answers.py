@@ -8,10 +8,10 @@ import pytest
 
 from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters
-from hansard.http import openai_answers
-from hansard.http.openai_errors import Unsupported
-from hansard.http.openai_schemas import TextDelta, TextDone, TranscriptionForm
-from hansard.http.openai_stream import Telling
+from hansard.http.openai import answers as openai_answers
+from hansard.http.openai.errors import Unsupported
+from hansard.http.openai.schemas import TextDelta, TextDone, TranscriptionForm
+from hansard.http.openai.stream import Telling
 
 BARE = Segment(start_seconds=1.25, end_seconds=2.5, text="So be it.")
 SCORED = replace(

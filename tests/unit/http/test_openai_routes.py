@@ -15,7 +15,7 @@ from hansard.domain import errors
 from hansard.domain.errors import ConfigurationError
 from hansard.domain.transcription import Status, Task
 from hansard.http.app import create_app
-from hansard.http.openai_models import OPENAI_NAMES
+from hansard.http.openai.models import OPENAI_NAMES
 from tests.unit.http.api import TALK, FakeContainer, client_of, settings
 from tests.workshop import speech
 

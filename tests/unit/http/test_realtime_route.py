@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -24,10 +25,12 @@ from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 from pydantic import TypeAdapter
 from starlette.testclient import WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
+from websockets.sync.client import connect
 
 from hansard.domain.errors import EngineFailed
 from hansard.http.app import create_app
 from tests.audio_files import silence
+from tests.fakes import FakeStreamDecoder
 from tests.unit.http.api import FakeContainer
 from tests.workshop import speech
 
@@ -171,6 +174,24 @@ def test_a_client_that_closes_leaves_a_transcription(container: FakeContainer) -
 
     transcription_id = UUID(talk(container, conversation).removeprefix("sess_"))
     assert [passage.segments[0].text for passage in container.database.passages[transcription_id]] == ["word1"]
+
+
+def test_all_that_a_client_sent_before_it_was_gone_is_in_its_recording(container: FakeContainer) -> None:
+    """It says all and closes at once, while the server is at the first of it and has something to tell."""
+    gone, chunk, chunks = threading.Event(), speech(1)[:3200], 10
+
+    class Busy(FakeStreamDecoder):
+        def feed(self, chunk: bytes) -> bytes:
+            gone.wait(30)
+            return super().feed(chunk)
+
+    container.live.decoder = lambda encoding, sample_rate_hz: Busy()
+    with served(container) as url:
+        with connect(f"{url.replace('http', 'ws')}/realtime?intent=transcription", proxy=None) as client:
+            for _ in range(chunks):
+                client.send(json.dumps({"type": "input_audio_buffer.append", "audio": base64_of(chunk)}))
+        gone.set()
+    assert list(container.store.objects.values()) == [chunks * chunk]
 
 
 # ── By hand ──────────────────────────────────────────────────────────────────────────────────────────────

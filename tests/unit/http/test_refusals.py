@@ -6,7 +6,7 @@ import pytest
 from loguru import logger
 
 from hansard.domain import errors
-from hansard.http.middleware import FORM_FIELDS_BYTES, MOST_JSON_BYTES
+from hansard.http.middleware.limits import FORM_FIELDS_BYTES, MOST_JSON_BYTES
 from tests.unit.http.api import TALK, client_of, multipart, settings, upload
 
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from hansard.http.request_metrics import RequestMetrics
+from hansard.http.middleware.request_metrics import RequestMetrics
 from tests.unit.http.api import TALK, FakeContainer, client_of, submit
 
 DURATION = "hansard_http_request_duration_seconds"

@@ -14,10 +14,11 @@ from hansard.domain.benchmark import BenchmarkRun
 from hansard.domain.errors import Failure, StorageError
 from hansard.domain.performance import ResourceUse
 from hansard.domain.period import Period
-from hansard.http import alert_schemas, schemas
-from hansard.http.routes.alerts import alerts_json
+from hansard.http.mapping.alerts import alerts_json
 from hansard.http.routes.engines import list_engines
 from hansard.http.routes.performance import readable_bucket_seconds
+from hansard.http.schemas.alerts import Alert
+from hansard.http.schemas.engines import Engine
 
 T = TypeVar("T")
 
@@ -46,11 +47,11 @@ class Present:
     """What the operational database tells of this moment."""
 
     backlog: Backlog
-    engines: tuple[schemas.Engine, ...]
-    alerts: tuple[alert_schemas.Alert, ...]
+    engines: tuple[Engine, ...]
+    alerts: tuple[Alert, ...]
 
     @property
-    def firing(self) -> tuple[alert_schemas.Alert, ...]:
+    def firing(self) -> tuple[Alert, ...]:
         return tuple(alert for alert in self.alerts if alert.firing)
 
 

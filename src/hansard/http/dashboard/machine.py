@@ -11,7 +11,6 @@ from hansard.domain.alert import AlertState, Severity, Unit
 from hansard.domain.benchmark import BenchmarkRun
 from hansard.domain.errors import Failure
 from hansard.domain.performance import ResourceUse, duration_seconds
-from hansard.http import alert_schemas
 from hansard.http.dashboard import figures
 from hansard.http.dashboard.blocks import (
     badge,
@@ -31,6 +30,7 @@ from hansard.http.dashboard.blocks import (
 from hansard.http.dashboard.charts import Series, Times, lines, meter
 from hansard.http.dashboard.data import Dashboard, Past
 from hansard.http.dashboard.html import Content, tag, together
+from hansard.http.schemas.alerts import Alert
 from hansard.timing.calls import Calls
 
 MOST_FUNCTIONS = 12
@@ -115,7 +115,7 @@ def alerts(board: Dashboard) -> Markup:
         return section("alerts", "Alerts", empty("No rule is in use.", "Set HANSARD_ALERTS."), about=about)
     zone = ZoneInfo(board.period.time_zone)
 
-    def row(alert: alert_schemas.Alert) -> tuple[Content, ...]:
+    def row(alert: Alert) -> tuple[Content, ...]:
         write = _write(alert.unit)
         remedy = tag("small", alert.help, class_="dim block") if alert.firing else None
         return (
@@ -279,7 +279,7 @@ def _of_workers(workers: int) -> str:
     return f"of {workers} at most" if workers else "there is no worker"
 
 
-def _alert_badge(alert: alert_schemas.Alert) -> Markup:
+def _alert_badge(alert: Alert) -> Markup:
     if alert.firing:
         tone = "bad" if alert.severity is Severity.CRITICAL else "warn"
         return beside(badge(alert.state, tone), dim(alert.severity))

@@ -19,7 +19,6 @@ from hansard.application.ports.analytics import (
 from hansard.domain.circuit import CircuitState
 from hansard.domain.errors import Failure
 from hansard.domain.period import Bucket, Period
-from hansard.http import schemas
 from hansard.http.dashboard import figures
 from hansard.http.dashboard.blocks import (
     badge,
@@ -39,6 +38,7 @@ from hansard.http.dashboard.blocks import (
 from hansard.http.dashboard.charts import Series, Times, bars, lines, meter, parts
 from hansard.http.dashboard.data import Dashboard, Past
 from hansard.http.dashboard.html import Content, tag, together
+from hansard.http.schemas.engines import Engine
 
 MOST_ROWS = 12
 
@@ -229,10 +229,10 @@ def _engine_table(past: Past) -> Markup:
     return table(heads, map(row, past.engines.items))
 
 
-def _present_table(engines: Iterable[schemas.Engine], happenings: Iterable[EngineHappenings]) -> Markup:
+def _present_table(engines: Iterable[Engine], happenings: Iterable[EngineHappenings]) -> Markup:
     of_engine = {each.engine: each for each in happenings}
 
-    def row(engine: schemas.Engine) -> tuple[Content, ...]:
+    def row(engine: Engine) -> tuple[Content, ...]:
         past, failure = of_engine.get(engine.name), engine.circuit.last_failure
         return (
             tag("b", engine.name),
@@ -249,7 +249,7 @@ def _present_table(engines: Iterable[schemas.Engine], happenings: Iterable[Engin
     return table(heads, map(row, engines), text=4)
 
 
-def _state_badge(engine: schemas.Engine) -> Markup:
+def _state_badge(engine: Engine) -> Markup:
     if engine.circuit.disabled:
         return badge("disabled by hand", "plain")
     if engine.circuit.state is CircuitState.OPEN:

@@ -7,13 +7,17 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from hansard.http import mapping, schemas, uploads
 from hansard.http.dependencies import IdempotencyKey, Places, RequestId, TheContainer
 from hansard.http.download import download
+from hansard.http.mapping.audio import audio_json
+from hansard.http.schemas import audio as schemas
+from hansard.http.schemas.fields import PageQuery
+from hansard.http.uploads.forms import UploadRoute, received
+from hansard.http.uploads.urls import URL_ANSWERS, UrlRoute
 
 router = APIRouter(prefix="/audio", tags=["audio"])
-upload_router = APIRouter(prefix="/audio", tags=["audio"], route_class=uploads.UploadRoute)
-url_router = APIRouter(prefix="/audio", tags=["audio"], route_class=uploads.UrlRoute)
+upload_router = APIRouter(prefix="/audio", tags=["audio"], route_class=UploadRoute)
+url_router = APIRouter(prefix="/audio", tags=["audio"], route_class=UrlRoute)
 
 _BYTES: dict[str, Any] = {"content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}}
 _DOWNLOAD_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -52,13 +56,13 @@ def upload_audio(
     In JSON, with a `url`, it is fetched from there, where the operator allows that (`HANSARD_URL_INPUT`); the request
     is answered once the file is here. For large files and lines that fail there is `POST /uploads`.
     """
-    source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
+    source, file_name = received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
     audio = container.upload(source, file_name=file_name, idempotency_key=idempotency_key)
     answer.headers["Location"] = f"/audio/{audio.id}"
-    return mapping.audio_json(audio)
+    return audio_json(audio)
 
 
-@url_router.post("", status_code=201, summary="Upload a recording by its URL", responses=uploads.URL_ANSWERS)
+@url_router.post("", status_code=201, summary="Upload a recording by its URL", responses=URL_ANSWERS)
 async def fetch_audio(
     body: schemas.AudioUrl,
     container: TheContainer,
@@ -71,20 +75,20 @@ async def fetch_audio(
         partial(container.fetch.audio, body.url, file_name=body.file_name, idempotency_key=idempotency_key)
     )
     answer.headers["Location"] = f"/audio/{audio.id}"
-    return mapping.audio_json(audio)
+    return audio_json(audio)
 
 
 @router.get("", summary="List recordings, newest first")
-def list_audio(query: Annotated[schemas.PageQuery, Query()], container: TheContainer) -> schemas.AudioPage:
+def list_audio(query: Annotated[PageQuery, Query()], container: TheContainer) -> schemas.AudioPage:
     with container.unit_of_work() as uow:
         page = uow.audio.page(limit=query.limit, cursor=query.cursor)
-    return schemas.AudioPage(items=[mapping.audio_json(audio) for audio in page.items], next_cursor=page.next_cursor)
+    return schemas.AudioPage(items=[audio_json(audio) for audio in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{audio_id}", summary="Look a recording up", responses={404: {"description": "There is none."}})
 def get_audio(audio_id: UUID, container: TheContainer) -> schemas.Audio:
     with container.unit_of_work() as uow:
-        return mapping.audio_json(uow.audio.get(audio_id))
+        return audio_json(uow.audio.get(audio_id))
 
 
 @router.delete(

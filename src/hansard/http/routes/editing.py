@@ -12,10 +12,11 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from hansard.application.edit import Edited, transcript_at
 from hansard.domain import editing
 from hansard.domain.revision import RevisionNote
-from hansard.http import editing_schemas as schemas
-from hansard.http import etags, mapping
+from hansard.http import etags
 from hansard.http.dependencies import TheContainer
-from hansard.http.schemas import PageQuery
+from hansard.http.mapping.transcripts import segment_json
+from hansard.http.schemas import editing as schemas
+from hansard.http.schemas.fields import PageQuery
 
 router = APIRouter(prefix="/transcriptions/{transcription_id}", tags=["editing"])
 
@@ -156,7 +157,7 @@ def get_revision(
         number=number,
         language=transcript.language,
         text=transcript.text,
-        segments=[mapping.segment_json(segment) for segment in transcript.segments],
+        segments=[segment_json(segment) for segment in transcript.segments],
     )
 
 
@@ -181,7 +182,7 @@ def _answered(edited: Edited, answer: Response) -> schemas.EditedTranscript:
         schemas.SegmentsChange(
             at=hunk.at,
             removed=len(hunk.removed),
-            segments=[mapping.segment_json(segment) for segment in hunk.inserted],
+            segments=[segment_json(segment) for segment in hunk.inserted],
         )
         for hunk in edited.hunks
     ]

@@ -8,8 +8,9 @@ from hansard.application.engine_chain import in_order
 from hansard.bootstrap import Container
 from hansard.domain.circuit import Circuit
 from hansard.domain.errors import NotFound
-from hansard.http import mapping, schemas
 from hansard.http.dependencies import TheContainer
+from hansard.http.mapping.engines import engine_json
+from hansard.http.schemas import engines as schemas
 
 router = APIRouter(prefix="/engines", tags=["engines"])
 
@@ -67,4 +68,4 @@ def require_engine(container: Container, name: str) -> None:
 
 
 def _engine_json(container: Container, circuit: Circuit) -> schemas.Engine:
-    return mapping.engine_json(container.engines[circuit.engine], circuit, chain=container.settings.engine_chain)
+    return engine_json(container.engines[circuit.engine], circuit, chain=container.settings.engine_chain)

@@ -26,16 +26,16 @@ from hansard.domain.audit import Entry
 from hansard.domain.errors import StorageError
 from hansard.http import sse
 from hansard.http.dependencies import TheContainer
-from hansard.http.event_schemas import (
+from hansard.http.mapping.events import event_json
+from hansard.http.mapping.transcripts import segment_json
+from hansard.http.schemas.events import (
     LAST_POSITION,
     Event,
     EventPage,
     EventsQuery,
     ProgressMessage,
     StreamQuery,
-    event_json,
 )
-from hansard.http.mapping import segment_json
 
 router = APIRouter(tags=["events"])
 

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Response
 
 from hansard.application.health import RECHECK_SECONDS, HealthReport, HealthStatus, Part
 from hansard.domain.errors import Category
-from hansard.http import health_schemas as schemas
 from hansard.http.dependencies import RequestId, TheContainer
-from hansard.http.errors import FieldError, problem_response
-from hansard.http.health_mapping import health_json
+from hansard.http.errors import problem_response
+from hansard.http.mapping.health import health_json
+from hansard.http.schemas import health as schemas
+from hansard.http.schemas.problems import FieldError
 
 STARTING_SECONDS = 1
 

@@ -31,7 +31,6 @@ from hansard.domain.live import (
 )
 from hansard.domain.speech import Span
 from hansard.domain.transcript import Transcript
-from hansard.http import mapping, schemas
 from hansard.http.live import (
     MOST_AUDIO_BYTES,
     Acknowledged,
@@ -45,6 +44,8 @@ from hansard.http.live import (
     parsed,
     refuse,
 )
+from hansard.http.mapping.transcripts import segment_json
+from hansard.http.schemas.transcription_requests import TranscriptionWish
 
 router = APIRouter()
 
@@ -55,7 +56,7 @@ LONGEST_REFUSAL = 1_000
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class LiveWish(schemas.TranscriptionWish):
+class LiveWish(TranscriptionWish):
     """The query of `WS /live`: the fields of a transcription, and how the audio comes in."""
 
     encoding: Encoding = Encoding.PCM16
@@ -238,7 +239,7 @@ def _final(said: UtteranceRecognised) -> Message:
         **_span(said.utterance.span),
         "text": Transcript.of([said.passage]).text,
         "engine": said.passage.engine,
-        "segments": [mapping.segment_json(segment).model_dump(mode="json") for segment in segments],
+        "segments": [segment_json(segment).model_dump(mode="json") for segment in segments],
     }
 
 

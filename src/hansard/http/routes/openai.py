@@ -22,13 +22,15 @@ from hansard.domain.audio import DEFAULT_OWNER
 from hansard.domain.errors import Category, Failure, HansardError, NotFound
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Parameters, Status, Task, Transcription
-from hansard.http import openai_answers, openai_errors, openai_stream, uploads
-from hansard.http import openai_schemas as schemas
 from hansard.http.dependencies import IdempotencyKey, RequestId, TheContainer
 from hansard.http.errors import BODY_UNWANTED, refused
-from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
-from hansard.http.openai_models import Models
-from hansard.http.openai_stream import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, Telling
+from hansard.http.openai import answers, schemas
+from hansard.http.openai import errors as openai_errors
+from hansard.http.openai import stream as openai_stream
+from hansard.http.openai.models import Models
+from hansard.http.openai.stream import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, Telling
+from hansard.http.schemas.transcriptions import TRANSCRIPTION_ID_HEADER
+from hansard.http.uploads import forms
 from hansard.http.waiting import OutOfPatience, Wait, Waiting
 
 router = APIRouter(prefix=openai_errors.PREFIX, tags=["openai"])
@@ -158,10 +160,10 @@ async def _serve(
             await run_in_threadpool(container.submit.require_room, DEFAULT_OWNER)
         except HansardError as error:
             return refused(request, error, headers=BODY_UNWANTED)
-    form = await uploads.read_form(request, most_fields=MOST_FIELDS, most_field_bytes=MOST_FIELD_BYTES)
+    form = await forms.read_form(request, most_fields=MOST_FIELDS, most_field_bytes=MOST_FIELD_BYTES)
     try:
         wish, parameters = asked(form)
-        source, file_name = uploads.received(wish.file, max_upload_bytes=container.settings.max_upload_bytes)
+        source, file_name = forms.received(wish.file, max_upload_bytes=container.settings.max_upload_bytes)
         submit = partial(
             container.submit_upload,
             source,
@@ -222,7 +224,7 @@ class _Job:
                 status = outcome.transcription.status
                 if status.is_final:
                     break
-        return openai_answers.answer(_completed(outcome), self.wish, self.parameters, _duration_seconds(outcome))
+        return answers.answer(_completed(outcome), self.wish, self.parameters, _duration_seconds(outcome))
 
     async def events(self, wish: schemas.TranscriptionForm) -> AsyncGenerator[str]:
         telling = Telling(wish)

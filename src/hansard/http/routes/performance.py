@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query
 from hansard.application.performance import Order
 from hansard.domain.performance import ResourceUse
 from hansard.domain.period import Period
-from hansard.http import performance_schemas as schemas
-from hansard.http.benchmark_schemas import BenchmarkList, BenchmarkSummary
 from hansard.http.dependencies import TheContainer
-from hansard.http.schemas import Moment
+from hansard.http.schemas import performance as schemas
+from hansard.http.schemas.benchmarks import BenchmarkList, BenchmarkSummary
+from hansard.http.schemas.fields import Moment
 
 router = APIRouter(prefix="/analytics", tags=["analytics"])
 

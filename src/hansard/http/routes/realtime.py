@@ -32,9 +32,9 @@ from hansard.domain.live import (
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Parameters
 from hansard.http.live import MOST_AUDIO_BYTES, LiveConnection, Message, Refusal, Said, invalid_message, parsed, refuse
-from hansard.http.openai_errors import Unsupported, error_json, failure_json
-from hansard.http.openai_models import Models
-from hansard.http.realtime_schemas import (
+from hansard.http.openai.errors import Unsupported, error_json, failure_json
+from hansard.http.openai.models import Models
+from hansard.http.openai.realtime_schemas import (
     SAMPLE_RATE_HZ,
     Append,
     AudioInput,

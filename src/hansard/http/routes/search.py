@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from hansard.application.ports.records import SearchHit
 from hansard.domain.audio import DEFAULT_OWNER
 from hansard.http.dependencies import TheContainer
-from hansard.http.mapping import audio_url
-from hansard.http.search_schemas import SearchMatch, SearchPage, SearchParameters, SearchResult
+from hansard.http.mapping.audio import audio_url
+from hansard.http.schemas.search import SearchMatch, SearchPage, SearchParameters, SearchResult
 
 router = APIRouter(tags=["transcriptions"])
 

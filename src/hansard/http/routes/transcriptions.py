@@ -13,13 +13,31 @@ from hansard.bootstrap import Container
 from hansard.domain.errors import Conflict
 from hansard.domain.transcript import Transcript
 from hansard.domain.transcription import Status, Transcription
-from hansard.http import etags, mapping, schemas, uploads
+from hansard.http import etags
 from hansard.http.dependencies import IdempotencyKey, Places, RequestId, TheContainer
 from hansard.http.download import content_disposition
+from hansard.http.mapping.transcriptions import detail_json, summary_json
+from hansard.http.mapping.transcripts import paragraphs_json, sentences_json
+from hansard.http.schemas.export import ExportQuery
+from hansard.http.schemas.transcription_requests import (
+    TranscriptionForm,
+    TranscriptionRequest,
+    TranscriptionUrl,
+    TranscriptionWish,
+)
+from hansard.http.schemas.transcriptions import (
+    TranscriptionDetail,
+    TranscriptionPage,
+    TranscriptionsQuery,
+    TranscriptionSummary,
+)
+from hansard.http.schemas.transcripts import Paragraphs, Sentences
+from hansard.http.uploads.forms import QueueingUploadRoute, received
+from hansard.http.uploads.urls import URL_ANSWERS, UrlRoute
 
 router = APIRouter(tags=["transcriptions"])
-upload_router = APIRouter(tags=["transcriptions"], route_class=uploads.QueueingUploadRoute)
-url_router = APIRouter(tags=["transcriptions"], route_class=uploads.UrlRoute)
+upload_router = APIRouter(tags=["transcriptions"], route_class=QueueingUploadRoute)
+url_router = APIRouter(tags=["transcriptions"], route_class=UrlRoute)
 
 _Answers = dict[int | str, dict[str, Any]]
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds until there should be room.", "schema": {"type": "integer"}}}
@@ -67,11 +85,11 @@ def transcribe_audio(
     container: TheContainer,
     request_id: RequestId,
     answer: Response,
-    wish: Annotated[schemas.TranscriptionRequest | None, Body()] = None,
+    wish: Annotated[TranscriptionRequest | None, Body()] = None,
     idempotency_key: IdempotencyKey = None,
-) -> schemas.TranscriptionSummary:
+) -> TranscriptionSummary:
     """It is queued when this is answered. Follow it with `GET /transcriptions/{id}`."""
-    wish = wish or schemas.TranscriptionRequest()
+    wish = wish or TranscriptionRequest()
     made = container.submit(
         audio_id,
         wish.parameters(),
@@ -89,17 +107,17 @@ def transcribe_audio(
     responses={**_QUEUED, **_MADE_BEFORE, 413: {"description": "`too_large`."}},
 )
 def transcribe_upload(
-    form: Annotated[schemas.TranscriptionForm, Form(media_type="multipart/form-data")],
+    form: Annotated[TranscriptionForm, Form(media_type="multipart/form-data")],
     container: TheContainer,
     request_id: RequestId,
     answer: Response,
     idempotency_key: IdempotencyKey = None,
-) -> schemas.TranscriptionSummary:
+) -> TranscriptionSummary:
     """`curl -F file=@talk.mp3 …/transcriptions` and follow it with `GET /transcriptions/{id}`.
 
     In JSON, with a `url` in place of the file, it is fetched from there, where the operator allows that.
     """
-    source, file_name = uploads.received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
+    source, file_name = received(form.file, max_upload_bytes=container.settings.max_upload_bytes)
     made = container.submit_upload(
         source,
         file_name=file_name,
@@ -115,16 +133,16 @@ def transcribe_upload(
     "/transcriptions",
     status_code=202,
     summary="Ask for a transcription of a recording by its URL",
-    responses=uploads.URL_ANSWERS,
+    responses=URL_ANSWERS,
 )
 async def transcribe_url(
-    body: schemas.TranscriptionUrl,
+    body: TranscriptionUrl,
     container: TheContainer,
     places: Places,
     request_id: RequestId,
     answer: Response,
     idempotency_key: IdempotencyKey = None,
-) -> schemas.TranscriptionSummary:
+) -> TranscriptionSummary:
     """Answered once the file is here."""
     made = await places.during(
         partial(
@@ -141,25 +159,23 @@ async def transcribe_url(
 
 
 @router.get("/transcriptions", summary="List transcriptions, newest first")
-def list_transcriptions(
-    query: Annotated[schemas.TranscriptionsQuery, Query()], container: TheContainer
-) -> schemas.TranscriptionPage:
+def list_transcriptions(query: Annotated[TranscriptionsQuery, Query()], container: TheContainer) -> TranscriptionPage:
     """Without their words: `GET /transcriptions/{id}` has them, and `GET /search` looks for words."""
     with container.unit_of_work() as uow:
         page = uow.transcriptions.page(query.filter(), limit=query.limit, cursor=query.cursor)
-    items = [mapping.summary_json(transcription) for transcription in page.items]
-    return schemas.TranscriptionPage(items=items, next_cursor=page.next_cursor)
+    items = [summary_json(transcription) for transcription in page.items]
+    return TranscriptionPage(items=items, next_cursor=page.next_cursor)
 
 
 @router.get(
     "/transcriptions/{transcription_id}",
     summary="Look a transcription up",
-    response_model=schemas.TranscriptionDetail,
+    response_model=TranscriptionDetail,
     responses={**_TAGGED, **_NOT_FOUND},
 )
 def get_transcription(
     transcription_id: UUID, container: TheContainer, answer: Response, if_none_match: etags.IfNoneMatch = None
-) -> schemas.TranscriptionDetail | Response:
+) -> TranscriptionDetail | Response:
     """While it runs, `segments` grows with every passage that is recognised; `text` comes with completion.
 
     One that failed or was cancelled keeps the segments that it had, marked with `partial`. One that is completed has
@@ -174,7 +190,7 @@ def get_transcription(
     if revision is not None:
         etags.mark(answer, revision)
     completed = transcription.status is Status.COMPLETED
-    return mapping.detail_json(
+    return detail_json(
         transcription,
         text=transcript.text if completed else None,
         segments=transcript.segments,
@@ -185,24 +201,24 @@ def get_transcription(
 @router.get(
     "/transcriptions/{transcription_id}/sentences", summary="Read a transcript by sentences", responses=_NOT_FOUND
 )
-def get_sentences(transcription_id: UUID, container: TheContainer) -> schemas.Sentences:
+def get_sentences(transcription_id: UUID, container: TheContainer) -> Sentences:
     """Until it is completed: of what was recognised so far, or until it ended, marked with `partial`.
 
     They end where the engine's punctuation says so; where it writes none, as PocketSphinx, they are phrases between
     pauses, and no full stops are made up. Another speaker always begins another one.
     """
-    return mapping.sentences_json(*_with_words(container, transcription_id))
+    return sentences_json(*_with_words(container, transcription_id))
 
 
 @router.get(
     "/transcriptions/{transcription_id}/paragraphs", summary="Read a transcript by paragraphs", responses=_NOT_FOUND
 )
-def get_paragraphs(transcription_id: UUID, container: TheContainer) -> schemas.Paragraphs:
+def get_paragraphs(transcription_id: UUID, container: TheContainer) -> Paragraphs:
     """Sentences put together until another person speaks, a pause is long, or a paragraph is.
 
     Until it is completed: of what was recognised so far, or until it ended, marked with `partial`.
     """
-    return mapping.paragraphs_json(*_with_words(container, transcription_id))
+    return paragraphs_json(*_with_words(container, transcription_id))
 
 
 @router.delete(
@@ -225,7 +241,7 @@ def delete_transcription(transcription_id: UUID, container: TheContainer) -> Non
     responses={200: {"description": "The file.", "content": _FILES}, **_NOT_FOUND, **_NOTHING_TO_EXPORT, **_NO_USE},
 )
 def export_transcription(
-    transcription_id: UUID, query: Annotated[schemas.ExportQuery, Query()], container: TheContainer
+    transcription_id: UUID, query: Annotated[ExportQuery, Query()], container: TheContainer
 ) -> Response:
     """The file is named like its recording; one that is `partial` says so in its name. Text is UTF-8.
 
@@ -258,12 +274,12 @@ def export_transcription(
     summary="Cancel a transcription",
     responses={**_NOT_FOUND, **_CANNOT},
 )
-def cancel_transcription(transcription_id: UUID, container: TheContainer) -> schemas.TranscriptionSummary:
+def cancel_transcription(transcription_id: UUID, container: TheContainer) -> TranscriptionSummary:
     """It is cancelled when this is answered; a worker that is at it stops within two seconds. Once more is no error.
 
     What was recognised stays to be read, marked with `partial`, and is not done again by a retry.
     """
-    return mapping.summary_json(container.cancel(transcription_id))
+    return summary_json(container.cancel(transcription_id))
 
 
 @router.post(
@@ -276,8 +292,8 @@ def retry_transcription(
     transcription_id: UUID,
     container: TheContainer,
     answer: Response,
-    wish: Annotated[schemas.TranscriptionWish | None, Body()] = None,
-) -> schemas.TranscriptionSummary:
+    wish: Annotated[TranscriptionWish | None, Body()] = None,
+) -> TranscriptionSummary:
     """Without a body, or with an empty one: for the same, and what was recognised already is not done again.
 
     Otherwise for what the body says: it takes the place of all that was asked for, and the work begins anew.
@@ -308,6 +324,6 @@ def _nothing_to_export(transcription: Transcription, *, has_part: bool) -> Confl
     )
 
 
-def _accepted(transcription: Transcription, answer: Response) -> schemas.TranscriptionSummary:
+def _accepted(transcription: Transcription, answer: Response) -> TranscriptionSummary:
     answer.headers["Location"] = f"/transcriptions/{transcription.id}"
-    return mapping.summary_json(transcription)
+    return summary_json(transcription)

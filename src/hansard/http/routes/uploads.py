@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect
 
 from hansard.application.ports.storage import PartialUpload
 from hansard.application.receive import CHECKSUMS, Piece, Receive, Received, require_offset
-from hansard.http import tus
 from hansard.http.dependencies import RequestId, TheContainer
 from hansard.http.errors import BODY_UNWANTED
-from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
+from hansard.http.schemas.transcriptions import TRANSCRIPTION_ID_HEADER
+from hansard.http.uploads import tus
 
 router = APIRouter(prefix="/uploads", tags=["uploads"], route_class=tus.TusRoute)
 

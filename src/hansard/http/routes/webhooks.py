@@ -5,11 +5,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Query, status
 
-from hansard.domain import delivery as domain
-from hansard.domain.errors import Failure
-from hansard.domain.webhook import Webhook
-from hansard.http import webhook_schemas as schemas
 from hansard.http.dependencies import TheContainer
+from hansard.http.mapping.webhooks import (
+    answer_json,
+    attempt_json,
+    delivery_json,
+    error_json,
+    webhook_json,
+    with_secret_json,
+)
+from hansard.http.schemas import webhooks as schemas
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -26,7 +31,7 @@ _DISABLED: dict[int | str, dict[str, Any]] = {409: {"description": "`webhook_dis
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Register a webhook", responses=_URL_REFUSED)
 def register_webhook(wish: schemas.NewWebhook, container: TheContainer) -> schemas.WebhookWithSecret:
     """The answer has its secret, which is not shown again."""
-    return _with_secret(container.webhooks.register(wish.terms()))
+    return with_secret_json(container.webhooks.register(wish.terms()))
 
 
 @router.get("", summary="List webhooks, the oldest first")
@@ -58,7 +63,7 @@ def rotate_webhook_secret(
 ) -> schemas.WebhookWithSecret:
     """Until the old one expires, all is signed with both, so that the receiver may change over when it likes."""
     keep_old_seconds = (wish or schemas.SecretRotation()).keep_old_seconds
-    return _with_secret(container.webhooks.rotate(webhook_id, keep_old_seconds=keep_old_seconds))
+    return with_secret_json(container.webhooks.rotate(webhook_id, keep_old_seconds=keep_old_seconds))
 
 
 @router.post("/{webhook_id}/test", summary="Send a test and tell how it went", responses=_UNKNOWN)
@@ -68,8 +73,8 @@ def test_webhook(webhook_id: UUID, container: TheContainer) -> schemas.Trial:
     return schemas.Trial(
         delivered=trial.failure is None,
         latency_seconds=trial.latency_seconds,
-        response=_answer_json(trial.answer),
-        error=_error_json(trial.failure),
+        response=answer_json(trial.answer),
+        error=error_json(trial.failure),
     )
 
 
@@ -93,7 +98,7 @@ def list_deliveries(
     with container.unit_of_work() as uow:
         uow.webhooks.get(webhook_id)
         page = uow.deliveries.page(webhook_id, limit=query.limit, cursor=query.cursor, status=query.outcome)
-    return schemas.DeliveryPage(items=[_delivery_json(each) for each in page.items], next_cursor=page.next_cursor)
+    return schemas.DeliveryPage(items=[delivery_json(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{webhook_id}/deliveries/{delivery_id}", summary="Look a delivery up", responses=_UNKNOWN)
@@ -102,9 +107,9 @@ def get_delivery(webhook_id: UUID, delivery_id: UUID, container: TheContainer) -
     with container.unit_of_work() as uow:
         delivery = uow.deliveries.get(webhook_id, delivery_id)
     return schemas.DeliveryDetails(
-        **_delivery_json(delivery).model_dump(),
+        **delivery_json(delivery).model_dump(),
         body=delivery.body,
-        attempt_list=[_attempt_json(attempt) for attempt in delivery.attempts],
+        attempt_list=[attempt_json(attempt) for attempt in delivery.attempts],
     )
 
 
@@ -116,66 +121,4 @@ def get_delivery(webhook_id: UUID, delivery_id: UUID, container: TheContainer) -
 )
 def replay_delivery(webhook_id: UUID, delivery_id: UUID, container: TheContainer) -> schemas.Delivery:
     """As a delivery of its own, with a `webhook-id` of its own; the event's `id` in the body stays the same."""
-    return _delivery_json(container.webhooks.replay(webhook_id, delivery_id))
-
-
-def webhook_json(webhook: Webhook) -> schemas.Webhook:
-    terms = webhook.terms
-    return schemas.Webhook(
-        id=webhook.id,
-        url=terms.url,
-        event_types=list(terms.event_types),
-        filter=None if terms.filter is None else dict(terms.filter),
-        description=terms.description,
-        enabled=webhook.enabled,
-        disabled_reason=webhook.disabled_reason,
-        failing_since=webhook.failing_since,
-        old_secret_expires_at=webhook.secrets[-1].expires_at,
-        created_at=webhook.created_at,
-    )
-
-
-def _with_secret(webhook: Webhook) -> schemas.WebhookWithSecret:
-    return schemas.WebhookWithSecret(**webhook_json(webhook).model_dump(), secret=webhook.secrets[0].value)
-
-
-def _delivery_json(delivery: domain.Delivery) -> schemas.Delivery:
-    last = delivery.attempts[-1] if delivery.attempts else None
-    return schemas.Delivery(
-        id=delivery.id,
-        webhook_id=delivery.webhook_id,
-        event_id=delivery.event_id,
-        event_type=delivery.event_type,
-        created_at=delivery.created_at,
-        status=delivery.status,
-        next_attempt_at=delivery.next_attempt_at,
-        attempts=len(delivery.attempts),
-        last_status=last.answer.status if last and last.answer else None,
-        last_error=_error_json(last.failure) if last else None,
-        replay_of=delivery.replay_of,
-    )
-
-
-def _attempt_json(attempt: domain.DeliveryAttempt) -> schemas.DeliveryAttempt:
-    return schemas.DeliveryAttempt(
-        number=attempt.number,
-        began_at=attempt.began_at,
-        latency_seconds=attempt.latency_seconds,
-        request_headers=dict(attempt.request_headers),
-        response=_answer_json(attempt.answer),
-        error=_error_json(attempt.failure),
-    )
-
-
-def _answer_json(answer: domain.Answer | None) -> schemas.EndpointAnswer | None:
-    if answer is None:
-        return None
-    return schemas.EndpointAnswer(status=answer.status, headers=dict(answer.headers), body=answer.body)
-
-
-def _error_json(failure: Failure | None) -> schemas.DeliveryError | None:
-    if failure is None:
-        return None
-    return schemas.DeliveryError(
-        code=failure.code, category=failure.category, message=failure.message, help=failure.help
-    )
+    return delivery_json(container.webhooks.replay(webhook_id, delivery_id))

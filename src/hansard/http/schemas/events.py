@@ -1,16 +1,16 @@
 """What is asked of the events, and how they go over the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from hansard.application.ports.events import EventQuery
-from hansard.domain.audit import Entry
 from hansard.domain.events import EVENT_TYPES, names_types
 from hansard.domain.transcription import Status
-from hansard.http.schemas import EXAMPLE_ID, Moment, PageQuery, PlainText, RecognisedSegment
+from hansard.http.schemas.fields import EXAMPLE_ID, Moment, PageQuery, PlainText
+from hansard.http.schemas.transcripts import RecognisedSegment
 
 LAST_POSITION = 2**63 - 1
 
@@ -99,19 +99,3 @@ class ProgressMessage(BaseModel):
 
 class SegmentMessage(RecognisedSegment):
     """A segment, as `GET /transcriptions/{id}` has it."""
-
-
-def event_json(entry: Entry) -> Event:
-    data: Any = entry.data
-    return Event(
-        position=entry.position,
-        id=entry.id,
-        type=entry.type,
-        subject=entry.subject,
-        occurred_at=entry.occurred_at,
-        actor=entry.actor,
-        request_id=entry.request_id,
-        trace_id=entry.trace_id,
-        data=data,
-        hash=entry.hash,
-    )

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from starlette.datastructures import FormData
 
 from hansard.domain.errors import InvalidRequest
-from hansard.http.openai_errors import Unsupported
-from hansard.http.schemas import LONGEST_PROMPT, LanguageCode, PlainText
+from hansard.http.openai.errors import Unsupported
+from hansard.http.schemas.fields import LONGEST_PROMPT, LanguageCode, PlainText
 
 MOST_KEYWORDS = 100
 

@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from hansard.application.ports.records import SearchQuery
-from hansard.http.schemas import (
+from hansard.http.schemas.fields import (
     EXAMPLE_AUDIO_ID,
     EXAMPLE_ID,
+    MOST_METADATA_KEYS,
     LanguageCode,
     MetadataLabel,
     Moment,
@@ -43,7 +44,7 @@ class SearchParameters(PageQuery):
     language: LanguageCode | None = Field(default=None, description="Only what is said in this language, such as `en`.")
     metadata: list[MetadataLabel] = Field(
         default_factory=list,
-        max_length=20,
+        max_length=MOST_METADATA_KEYS,
         description="Only transcriptions with this label, written `key:value`. May be given again: all must be there.",
         examples=[["case:2026-114"]],
     )

@@ -16,8 +16,8 @@ from hansard import formats
 from hansard.domain.languages import LANGUAGE_NAMES, base_language
 from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
 from hansard.domain.transcription import Parameters, Task
-from hansard.http import openai_schemas as schemas
-from hansard.http.openai_errors import Unsupported
+from hansard.http.openai import schemas
+from hansard.http.openai.errors import Unsupported
 
 UNKNOWN_LANGUAGE = "unknown"
 UNKNOWN_SPEAKER = "unknown"

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from hansard.domain.transcript import Transcript
-from hansard.http import openai_schemas as schemas
-from hansard.http.openai_answers import diarized_segments, logprobs
+from hansard.http.openai import schemas
+from hansard.http.openai.answers import diarized_segments, logprobs
 
 KEEP_ALIVE_SECONDS = 10.0
 """How long a client hears nothing at all. Proxies cut connections that are silent for a minute, some for half of it."""

@@ -12,7 +12,7 @@ from hansard.application.ports.engines import EngineState
 from hansard.application.ports.work import WorkerState
 from hansard.domain.circuit import Circuit
 from hansard.domain.events import CanaryRecognised
-from hansard.http.health_schemas import (
+from hansard.http.schemas.health import (
     DiskHealth,
     EngineCanary,
     EngineHealth,

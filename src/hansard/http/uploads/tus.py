@@ -24,8 +24,8 @@ from hansard.domain.errors import HansardError
 from hansard.domain.file_name import UNNAMED, clean_file_name
 from hansard.domain.transcription import Parameters
 from hansard.http.errors import BODY_UNWANTED, TusRefused, TusTypeRefused, TusVersionRefused, refused
-from hansard.http.mapping import TRANSCRIPTION_ID_HEADER
-from hansard.http.schemas import TranscriptionWish
+from hansard.http.schemas.transcription_requests import TranscriptionWish
+from hansard.http.schemas.transcriptions import TRANSCRIPTION_ID_HEADER
 
 VERSION = "1.0.0"
 EXTENSIONS = ("creation", "creation-with-upload", "checksum", "expiration", "termination")

@@ -1,4 +1,4 @@
-"""Recordings on their way in: spooled to disk while they come, under a name that is safe to give back."""
+"""Recordings that come as a form: spooled to disk while they come, under a name that is safe to give back."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, cast
@@ -6,9 +6,7 @@ from typing import Any, BinaryIO, cast
 from fastapi import Request, Response, UploadFile
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, Headers
-from starlette.routing import Match
-from starlette.types import Scope
+from starlette.datastructures import FormData
 
 from hansard.bootstrap import Container
 from hansard.domain.audio import DEFAULT_OWNER
@@ -19,31 +17,6 @@ from hansard.http.errors import BODY_UNWANTED, TooLarge, refused
 MOST_FIELDS = 32
 MOST_FIELD_BYTES = 128 * 1024
 """Room for 20 metadata values of 500 characters, each escaped in JSON."""
-
-
-URL_ANSWERS: dict[int | str, dict[str, Any]] = {
-    502: {"description": "`url_unreachable`, `url_failed`: the server that the URL names is at fault."},
-    504: {"description": "`url_timed_out`: it took too long."},
-}
-
-
-class UrlRoute(APIRoute):
-    """Serves a path's requests in JSON; those that send a form fall through to the route behind it."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child_scope = super().matches(scope)
-        is_json = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower() == "application/json"
-        return (match, child_scope) if is_json else (Match.NONE, {})
-
-
-def describe_json_bodies(document: dict[str, Any], with_json: dict[str, Any]) -> None:
-    """Say in the OpenAPI `document` that some paths take JSON as well as a form: it has one body for a path only."""
-    document["components"]["schemas"].update(with_json["components"]["schemas"])
-    for path, operations in with_json["paths"].items():
-        for method, operation in operations.items():
-            described = document["paths"][path][method]
-            described["requestBody"]["content"].update(operation["requestBody"]["content"])
-            described["responses"] = {**operation["responses"], **described["responses"]}
 
 
 class UploadRoute(APIRoute):

@@ -10,8 +10,7 @@ from hansard.application.webhooks import KEEP_OLD_SECRET_SECONDS
 from hansard.domain.delivery import DeliveryStatus
 from hansard.domain.errors import Category
 from hansard.domain.webhook import EVERYTHING, DisabledReason, Terms
-from hansard.http.schemas import PageQuery, PlainText
-from hansard.http.search_schemas import Moment
+from hansard.http.schemas.fields import Moment, PageQuery, PlainText
 
 LONGEST_URL = 2000
 LONGEST_DESCRIPTION = 500

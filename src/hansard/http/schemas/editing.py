@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from hansard.domain.alignment import Draft
 from hansard.domain.editing import normalised
 from hansard.domain.revision import Change
-from hansard.http.schemas import PlainText, RecognisedSegment
+from hansard.http.schemas.fields import PlainText
+from hansard.http.schemas.transcripts import RecognisedSegment
 
 LONGEST_TEXT = 100_000
 """In characters: an engine without times gives all of a passage, which may be half an hour, as one segment."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from hansard.application.ports.engines import ANYTHING, EngineState, SpeechEngine
 from hansard.domain.errors import ConfigurationError, EngineError
 from hansard.domain.transcription import AUTO, Parameters
-from hansard.http.openai_errors import UnknownModel
-from hansard.http.openai_schemas import Model
+from hansard.http.openai.errors import UnknownModel
+from hansard.http.openai.schemas import Model
 
 OPENAI_NAMES = (
     "whisper-1",

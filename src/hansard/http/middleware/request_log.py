@@ -1,4 +1,4 @@
-"""What every request goes through: its ids, its line in the log and its span, and the limits on what comes in."""
+"""What every request has: its ids, its line in the log and its span."""
 
 import re
 import time
@@ -11,16 +11,12 @@ from uuid import uuid4
 
 from loguru import logger
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hansard.application.origin import acting, current_origin, new_trace_id, trace_given
 from hansard.application.ports.tracing import NO_SPAN, Fact, Span, SpanKind
-from hansard.application.room import DiskRoom
-from hansard.domain.errors import HansardError
-from hansard.http import tus
-from hansard.http.errors import BODY_UNWANTED, REFUSAL, TooLarge, refused, unexpected_problem
-from hansard.http.places import UploadPlaces
+from hansard.http.errors import REFUSAL, unexpected_problem
 from hansard.observability import tracing
 
 CLIENT = "client"
@@ -29,12 +25,6 @@ CLIENT = "client"
 REQUEST_ID_HEADER = "X-Request-ID"
 ACCEPTED_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 """Visible ASCII: what cannot break a log line or a header."""
-
-FORM_FIELDS_BYTES = 1024 * 1024
-"""What a form may hold beside its file."""
-
-MOST_JSON_BYTES = 8 * 1024 * 1024
-"""Room for the transcript of a whole day, as an editor saves it."""
 
 ASKED_AGAIN_AND_AGAIN = frozenset({"/health", "/metrics"})
 """By machines, which would fill the log, as do all below `/health/`."""
@@ -205,84 +195,3 @@ def _route(scope: Scope) -> str | None:
 
 def _is_probe(scope: Scope) -> bool:
     return scope["path"] in ASKED_AGAIN_AND_AGAIN or scope["path"].startswith("/health/")
-
-
-@dataclass(frozen=True, slots=True)
-class BodyLimit:
-    """Refuses a body that is too large with 413: by its Content-Length, else as soon as too much has come in."""
-
-    app: ASGIApp
-    max_upload_bytes: int
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        told_bytes = self.max_upload_bytes if _is_upload(headers) else MOST_JSON_BYTES
-        limit_bytes = told_bytes + FORM_FIELDS_BYTES if _is_form(headers) else told_bytes
-        received_bytes = 0
-
-        async def limited_receive() -> Message:
-            nonlocal received_bytes
-            # Raised here, where the application reads, so that its own error handling answers.
-            if _declared_bytes(headers) > limit_bytes:
-                raise TooLarge(told_bytes)
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > limit_bytes:
-                raise TooLarge(told_bytes)
-            return message
-
-        await self.app(scope, limited_receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class UploadGate:
-    """Lets so many recordings come in at once, while there is room on the disk; others are refused at their headers.
-
-    A place is taken until the body is there: what is done with it then has limits of its own.
-    """
-
-    app: ASGIApp
-    places: UploadPlaces
-    room: DiskRoom
-    max_upload_bytes: int
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if not _is_upload(headers):
-            await self.app(scope, receive, send)
-            return
-        declared_bytes = _declared_bytes(headers)
-        try:
-            # What is too large is refused as that, by `BodyLimit`.
-            self.room.require(declared_bytes if declared_bytes <= self.max_upload_bytes + FORM_FIELDS_BYTES else 0)
-            place = self.places.take()
-        except HansardError as error:
-            await refused(Request(scope), error, headers=BODY_UNWANTED)(scope, receive, send)
-            return
-
-        async def watched_receive() -> Message:
-            message = await receive()
-            if not message.get("more_body", False):
-                place.leave()
-            return message
-
-        try:
-            await self.app(scope, watched_receive, send)
-        finally:
-            place.leave()
-
-
-def _is_upload(headers: Headers) -> bool:
-    return _is_form(headers) or headers.get("content-type", "").lower().startswith(tus.CONTENT_TYPE)
-
-
-def _is_form(headers: Headers) -> bool:
-    return headers.get("content-type", "").lower().startswith("multipart/form-data")
-
-
-def _declared_bytes(headers: Headers) -> int:
-    declared = headers.get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else 0

@@ -1,6 +1,7 @@
 """Benchmarks as JSON: what was measured where, and what it came to."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -37,32 +38,8 @@ class BenchmarkSummary(BaseModel):
     figures: BenchmarkFigures | None
 
     @classmethod
-    def of(cls, run: BenchmarkRun) -> "BenchmarkSummary":
-        found = run.figures
-        return cls(
-            id=run.id,
-            started_at=run.started_at,
-            ended_at=run.ended_at,
-            commit=run.commit,
-            version=run.version,
-            engine=run.engine,
-            model=run.model,
-            corpus=run.corpus,
-            note=run.note,
-            figures=None
-            if found is None
-            else BenchmarkFigures(
-                files=found.files,
-                failed=found.failed,
-                wer=found.wer,
-                cer=found.cer,
-                der=found.der,
-                coverage=found.coverage,
-                real_time_factor=found.real_time_factor,
-                latency_seconds=found.latency_seconds,
-                peak_memory_bytes=found.peak_memory_bytes,
-            ),
-        )
+    def of(cls, run: BenchmarkRun) -> Self:
+        return cls.model_validate(run, from_attributes=True)
 
 
 class BenchmarkList(BaseModel):

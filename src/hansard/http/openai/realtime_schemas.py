@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hansard.domain.live import SPEECH_THRESHOLD
-from hansard.http.openai_errors import Unsupported
-from hansard.http.schemas import LONGEST_PROMPT, LanguageCode, PlainText
+from hansard.http.openai.errors import Unsupported
+from hansard.http.schemas.fields import LONGEST_PROMPT, LanguageCode, PlainText
 
 SAMPLE_RATE_HZ = 24_000
 """The one that OpenAI's protocol has."""

@@ -1,0 +1,1 @@
+"""From the domain to what goes over the wire: explicit, field by field."""
