@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from hansard.application.ports.storage import PreparedAudio
-from hansard.audio.prepared import PreparedAudioFiles
+from hansard.audio.prepared import PreparedAudioFiles, this_boot
 from hansard.domain.errors import InvalidAudio, StorageError
 from hansard.domain.speech import Span
 from tests.audio_files import tone
@@ -155,6 +155,35 @@ def test_removing_also_removes_what_a_dead_writer_left(tmp_path: Path):
     prepared.remove(ID)
 
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_another_boot_of_the_machine_left_is_not_relied_on_but_removed(tmp_path: Path):
+    PreparedAudioFiles(tmp_path, boot="monday").write(ID, in_blocks(PCM))
+    prepared = PreparedAudioFiles(tmp_path, boot="tuesday")
+
+    assert not prepared.exists(ID)
+    assert prepared.kept() == (ID,)
+    prepared.write(ID, [PCM[:1000]])
+    assert prepared.read(ID, Span(0, 5)) == PCM[:1000]
+    prepared.remove(ID)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_of_the_same_boot_finds_it(tmp_path: Path):
+    PreparedAudioFiles(tmp_path, boot=this_boot()).write(ID, in_blocks(PCM))
+
+    assert PreparedAudioFiles(tmp_path, boot=this_boot()).read(ID, Span(0, 5)) == PCM
+
+
+@pytest.mark.parametrize(("boot", "flushed"), [("monday", 0), (None, 1)])
+def test_the_disk_is_waited_for_where_boots_have_no_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot: str | None, flushed: int
+):
+    flushes: list[int] = []
+    monkeypatch.setattr("os.fsync", flushes.append)
+    PreparedAudioFiles(tmp_path, boot=boot).write(ID, in_blocks(PCM))
+
+    assert len(flushes) == flushed
 
 
 def test_a_directory_that_cannot_be_written_is_a_storage_error(tmp_path: Path):

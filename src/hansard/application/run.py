@@ -44,12 +44,13 @@ class Record:
     pipeline_run_id: str | None
 
     @classmethod
-    def of(cls, uow: UnitOfWork, transcription: Transcription) -> "Record":
+    def of(cls, uow: UnitOfWork, transcription: Transcription, *, is_new: bool = False) -> "Record":
+        """`is_new`: nobody has worked on it yet, so there is nothing that was found out."""
         return cls(
             parameters=transcription.parameters,
             audio=uow.audio.get(transcription.audio_id),
-            speech=uow.transcripts.speech(transcription.id),
-            passages=uow.transcripts.passages(transcription.id),
+            speech=None if is_new else uow.transcripts.speech(transcription.id),
+            passages=() if is_new else uow.transcripts.passages(transcription.id),
             crashes=transcription.crashes,
             pipeline_run_id=transcription.pipeline_run_id,
         )
@@ -196,7 +197,8 @@ class Runs:
     def begin(self, uow: UnitOfWork, transcription: Transcription) -> Run:
         """A new run of it, in hand."""
         number = transcription.start(self.clock())
-        record = Record.of(uow, transcription)
+        # What was heard live is a passage, too, and was heard in an attempt.
+        record = Record.of(uow, transcription, is_new=number == 1 and not transcription.attempts)
         run = Run(transcription.id, number, self.unit_of_work, self.clock, in_hand=True, _record=record)
         self._in_hand[transcription.id] = run
         return run

@@ -16,14 +16,22 @@ from hansard.domain.errors import StorageError
 from hansard.domain.speech import Span
 from hansard.timing.decorators import monitor_performance, time_it
 
-_NAME = re.compile(r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(pcm|[^.]+\.part)")
+_NAME = re.compile(r"(?P<id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(\.[^.]+)?\.(pcm|part)")
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Linux's name for the time since the machine was started: proc_sys_kernel(5)."""
 
 
 class PreparedAudioFiles:
-    """Implements `PreparedAudio`: one `<transcription_id>.pcm` for each transcription, 16 kHz mono s16le."""
+    """Implements `PreparedAudio`: one `<transcription_id>.<boot>.pcm` for each transcription, 16 kHz mono s16le.
 
-    def __init__(self, directory: Path) -> None:
+    A name may survive a power cut that its samples did not. So what another `boot` of the machine left counts as not
+    there; where it has no name (None), all samples are brought to the disk before the file is given its own.
+    """
+
+    def __init__(self, directory: Path, *, boot: str | None = None) -> None:
         self._directory = directory
+        self._boot = boot
 
     @monitor_performance
     def write(self, transcription_id: UUID, blocks: Iterable[bytes]) -> None:
@@ -42,8 +50,8 @@ class PreparedAudioFiles:
                         file.write(block)
                 with _errors_translated(self._directory):
                     file.flush()
-                    # A name that survives a power cut must not stand for samples that didn't.
-                    os.fsync(file.fileno())
+                    if self._boot is None:
+                        os.fsync(file.fileno())
                     part.replace(self._path(transcription_id))
         finally:
             if part is not None:
@@ -61,20 +69,28 @@ class PreparedAudioFiles:
             return file.read(end - start)
 
     def remove(self, transcription_id: UUID) -> None:
-        """Also what a writer that died left behind."""
+        """Also what a writer that died, or another boot, left behind."""
         with _errors_translated(self._directory):
-            self._path(transcription_id).unlink(missing_ok=True)
-            for part in self._directory.glob(f"{transcription_id}.*.part"):
-                part.unlink(missing_ok=True)
+            for path in self._directory.glob(f"{transcription_id}.*"):
+                if _NAME.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def kept(self) -> tuple[UUID, ...]:
-        """Also those of which a writer that died left a part behind. Files of other names are not ours."""
+        """Also those of which only something is left that is of no use. Files of other names are not ours."""
         with _errors_translated(self._directory):
             names = [path.name for path in self._directory.iterdir()] if self._directory.exists() else []
         return tuple({UUID(found["id"]) for name in names if (found := _NAME.fullmatch(name))})
 
     def _path(self, transcription_id: UUID) -> Path:
-        return self._directory / f"{transcription_id}.pcm"
+        return self._directory / (f"{transcription_id}.{self._boot}.pcm" if self._boot else f"{transcription_id}.pcm")
+
+
+def this_boot() -> str | None:
+    """What sets the time since this machine was started apart from any other; None where the system doesn't tell."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -55,7 +55,7 @@ from hansard.application.verify_audit import VerifyAudit
 from hansard.application.warm_up import WarmUp
 from hansard.application.webhooks import Webhooks
 from hansard.audio.decoder import PyAvDecoder
-from hansard.audio.prepared import PreparedAudioFiles
+from hansard.audio.prepared import PreparedAudioFiles, this_boot
 from hansard.bootstrap import chores, foundations, listening, watching
 from hansard.bootstrap.foundations import now
 from hansard.domain.errors import AnalyticsUnavailable, Failure
@@ -185,7 +185,7 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
         SqlUnitOfWork, engine, partial(TranscriptionJobs, spans=tracing.span), tell=tell, announce=announce
     )
     store = foundations.audio_store(settings)
-    prepared = PreparedAudioFiles(settings.data_dir / "prepared")
+    prepared = PreparedAudioFiles(settings.data_dir / "prepared", boot=this_boot())
     verify_audit = VerifyAudit(unit_of_work)
     breaker = listening.circuit_breaker(settings, unit_of_work)
     runs = Runs(unit_of_work, now)

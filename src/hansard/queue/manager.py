@@ -22,7 +22,13 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager, NotificationCallback
 
+from hansard.queue.jobs import TRANSCRIPTIONS
+
 RECONNECT_SECONDS = 1.0
+
+BEGINS_WITHIN_SECONDS = 0.02
+"""How long the queue is left alone for a transcription that was just taken. Asking for jobs of other lanes takes
+milliseconds of the same interpreter, and somebody may wait for the transcript."""
 
 # A job that goes back makes no notification of its own, so these send the one that workers listen for.
 _NOTIFY = """
@@ -94,11 +100,15 @@ class SteadyJobManager(JobManager):
         self._last_beat = time.time()
         self._in_hand: dict[int | None, str] = {}
         self._look_again: NotificationCallback | None = None
+        self._begins = False
 
     # ── Jobs ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:  # noqa: ARG002 - lanes say
         """The next job of those lanes that have room."""
+        if self._begins:
+            self._begins = False
+            await asyncio.sleep(BEGINS_WITHIN_SECONDS)
         while lanes := self._lanes_with_room():
             try:
                 job = await super().fetch_job(queues=lanes, worker_id=worker_id)
@@ -109,6 +119,7 @@ class SteadyJobManager(JobManager):
                 return None
             if job is not None:
                 self._in_hand[job.id] = job.queue
+                self._begins = job.queue == TRANSCRIPTIONS
                 return job
             # A lane that got room in the meantime was not asked for.
             if lanes == self._lanes_with_room():
