@@ -647,6 +647,9 @@ class _FakeTranscriptionRepository:
     def get(self, transcription_id: UUID, *, for_update: bool = False) -> Transcription:
         return deepcopy(_get(self.data.transcriptions, transcription_id, "transcription"))
 
+    def with_transcript(self, transcription_id: UUID) -> tuple[Transcription, Transcript | None]:
+        return self.get(transcription_id), self.data.transcripts.get(transcription_id)
+
     def save(self, transcription: Transcription) -> None:
         _get(self.data.transcriptions, transcription.id, "transcription")
         self.add(transcription)

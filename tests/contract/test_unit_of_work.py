@@ -691,6 +691,21 @@ def test_the_transcript_takes_the_place_of_the_passages(database: Database, tran
         assert uow.transcripts.passages(transcription.id) == ()
 
 
+def test_a_transcription_comes_with_its_transcript_if_there_is_one(
+    database: Database, transcription: Transcription
+) -> None:
+    transcript = Transcript(language="en", segments=(Segment(start_seconds=0.0, end_seconds=1.0, text="Hello."),))
+    with database.unit_of_work() as uow:
+        assert uow.transcriptions.with_transcript(transcription.id)[1] is None
+        uow.transcripts.save(transcription, transcript)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        found, its_transcript = uow.transcriptions.with_transcript(transcription.id)
+        assert (found.id, found.parameters, its_transcript) == (transcription.id, transcription.parameters, transcript)
+        with pytest.raises(NotFound):
+            uow.transcriptions.with_transcript(uuid4())
+
+
 def test_a_transcript_can_be_written_anew(database: Database, transcription: Transcription) -> None:
     first = Transcript.of([a_passage(1.0, "hello")])
     second = replace(first, language="de")

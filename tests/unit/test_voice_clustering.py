@@ -58,3 +58,23 @@ def test_a_long_recording_is_joined_a_stretch_at_a_time(monkeypatch: pytest.Monk
     monkeypatch.setattr(clustering, "STRETCH_GROUPS", 8)
     embeddings, numbers = vectors(200, 150, 100)
     assert same_grouping(voices(embeddings).tolist(), numbers)
+
+
+def test_a_voice_is_not_cut_in_two_for_a_seat_that_an_odd_window_can_have() -> None:
+    """Of the numbers 0, 1 and 2, the first two are one voice, now louder, now softer."""
+    embeddings, numbers = vectors(30, 30, 2)
+    who = np.array(numbers)
+    embeddings[who == 1] += embeddings[who == 0].mean(axis=0)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    assert same_grouping(voices(embeddings, least=2, most=2).tolist(), (who == 2).tolist())
+
+
+def test_odd_windows_have_no_seat_where_there_are_voices_enough() -> None:
+    embeddings, numbers = vectors(60, 60, 1)
+    found = voices(embeddings, least=2, most=2)
+    assert same_grouping(*zip(*((voice, number) for voice, number in zip(found, numbers) if number < 2), strict=True))
+
+
+def test_how_alike_two_groups_of_one_voice_are_can_be_said() -> None:
+    embeddings, _ = vectors(20, 20)
+    assert len(set(voices(embeddings, least_likeness=-1.0).tolist())) == 1

@@ -10,10 +10,8 @@ from hansard.domain.transcription import Status, Transcription
 
 def with_words_so_far(uow: UnitOfWork, transcription_id: UUID) -> tuple[Transcription, Transcript]:
     """Its transcript; before it is completed, what its finished passages make. Raises `NotFound`."""
-    transcription = uow.transcriptions.get(transcription_id)
-    if transcription.status is Status.COMPLETED:
-        transcript = uow.transcripts.get(transcription_id)
-    else:
+    transcription, transcript = uow.transcriptions.with_transcript(transcription_id)
+    if transcription.status is not Status.COMPLETED:
         transcript = _of_passages(uow.transcripts, transcription_id)
     return transcription, transcript or Transcript(language=None, segments=())
 

@@ -4,7 +4,7 @@ It hears one voice at a time: where two speak at once, the louder one has the tu
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from hansard.application.ports.engines import EngineState, EngineStatus
-from hansard.diarization.clustering import voices
+from hansard.diarization.clustering import LEAST_LIKENESS, voices
 from hansard.diarization.fbank import log_bands
 from hansard.diarization.turns import in_order_of_appearance
 from hansard.diarization.voices import EMBEDDING_SIZE, VoiceNetwork
@@ -41,6 +41,10 @@ it made no difference (0.09 and 0.07), nor much in mixtures of clean voices (aro
 BATCH_WINDOWS = 4
 """What the network takes at once: more does not fit into a processor's cache, and is slower."""
 
+BLAS_THREADS = 1
+"""Workers are processes. Products of matrices as small as these take longer on two cores than on one, and on cores that
+have other work twenty times as long: the threads wait for each other by spinning."""
+
 WEIGHTS_FILE = "campplus_cn_en_common.pt"
 WEIGHTS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 
@@ -55,6 +59,14 @@ class _Window:
 
     heard: Span
     stands_for: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The windows of a recording's speech, and for each the 192 numbers of the voice in it."""
+
+    windows: Sequence[_Window]
+    embeddings: _Floats
 
 
 class BasicDiarizer:
@@ -87,32 +99,29 @@ class BasicDiarizer:
         self, audio: Callable[[Span], bytes], speech: Speech, bounds: SpeakerBounds, stop: Flag | None = None
     ) -> tuple[Turn, ...]:
         """About 18 times as fast as real time on one core, in a kilobyte for each second of speech."""
-        network = self._loaded()
-        windows = list(_windows(speech))
-        # Workers are processes. Products of matrices as small as these take longer on two cores than on one, and on
-        # cores that have other work twenty times as long: the threads wait for each other by spinning.
-        with threadpool_limits(1, user_api="blas"):
-            numbers = self._numbers(network, windows, audio, bounds, stop or Flag())
-        return in_order_of_appearance(_turns(windows, numbers))
+        return told_apart(self.hear(audio, speech, stop), bounds)
 
-    def _numbers(
+    def hear(
         self,
-        network: VoiceNetwork,
-        windows: list[_Window],
         audio: Callable[[Span], bytes],
-        bounds: SpeakerBounds,
-        stop: Flag,
-    ) -> NDArray[np.intp]:
-        """For each window, that of its voice."""
+        speech: Speech,
+        stop: Flag | None = None,
+        *,
+        edge_seconds: float = EDGE_SECONDS,
+    ) -> Heard:
+        """Which is nearly all of the work: what is heard can be told apart again and again, in other ways."""
+        network = self._loaded()
+        windows = list(_windows(speech, edge_seconds))
         embeddings = np.empty((len(windows), EMBEDDING_SIZE), np.float32)
         done = 0
-        while batch := windows[done : done + BATCH_WINDOWS]:
-            if stop.is_set():
-                raise EngineStopped("Who speaks is not wanted any more.", engine=self.name)
-            features = np.stack([_features(audio(window.heard)) for window in batch])
-            embeddings[done : done + len(batch)] = network.embed(features)
-            done += len(batch)
-        return voices(embeddings, least=bounds.least, most=bounds.most)
+        with threadpool_limits(BLAS_THREADS, user_api="blas"):
+            while batch := windows[done : done + BATCH_WINDOWS]:
+                if stop is not None and stop.is_set():
+                    raise EngineStopped("Who speaks is not wanted any more.", engine=self.name)
+                features = np.stack([_features(audio(window.heard)) for window in batch])
+                embeddings[done : done + len(batch)] = network.embed(features)
+                done += len(batch)
+        return Heard(windows, embeddings)
 
     def _loaded(self) -> VoiceNetwork:
         with self._loading:
@@ -127,10 +136,17 @@ class BasicDiarizer:
             return self._network
 
 
-def _windows(speech: Speech) -> Iterator[_Window]:
+def told_apart(heard: Heard, bounds: SpeakerBounds, *, least_likeness: float = LEAST_LIKENESS) -> tuple[Turn, ...]:
+    """As `Diarizer.diarize` gives them."""
+    with threadpool_limits(BLAS_THREADS, user_api="blas"):
+        numbers = voices(heard.embeddings, least=bounds.least, most=bounds.most, least_likeness=least_likeness)
+    return in_order_of_appearance(_turns(heard.windows, numbers))
+
+
+def _windows(speech: Speech, edge_seconds: float) -> Iterator[_Window]:
     """Evenly over each stretch of speech; every moment of it belongs to the window whose middle is nearest."""
     for stretch in _stretches(speech.regions):
-        edge = min(EDGE_SECONDS, max(0.0, (stretch.seconds - WINDOW_SECONDS) / 2))
+        edge = min(edge_seconds, max(0.0, (stretch.seconds - WINDOW_SECONDS) / 2))
         first, last = stretch.start_seconds + edge, stretch.end_seconds - edge - WINDOW_SECONDS
         count = max(1, ceil((last - first) / STEP_SECONDS) + 1)
         starts = np.linspace(first, max(first, last), count).tolist()
@@ -160,7 +176,7 @@ def _features(pcm: bytes) -> _Floats:
     return log_bands(np.resize(samples if len(samples) else np.zeros(1, np.float32), _WINDOW_SAMPLES))
 
 
-def _turns(windows: list[_Window], numbers: NDArray[np.intp]) -> Iterator[Turn]:
+def _turns(windows: Sequence[_Window], numbers: NDArray[np.intp]) -> Iterator[Turn]:
     """Neighbouring windows of one voice are one turn, unless there is a pause between them."""
     turn: Turn | None = None
     for window, number in zip(windows, numbers.tolist(), strict=True):

@@ -4,6 +4,9 @@ Agglomerative clustering by average linkage: the two groups that are most alike 
 again. A group of unit vectors is kept as their sum and number, from which its likeness to any other is exact, so that
 windows of a long recording can be joined to small groups first, a stretch at a time: memory does not grow with the
 square of the length.
+
+Where the number of speakers is known, the groups that are large enough have the seats, as in pyannote.audio; but a
+voice is not cut in two for a seat that a smaller group can have, as in Kaldi, which joins until so many are left.
 """
 
 from collections.abc import Iterator
@@ -13,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_LIKENESS = 0.35
-"""Average cosine below which two groups are two speakers. Of 0.25, 0.3, 0.35, 0.4 and 0.45 it guessed the number of
-speakers right most often, in 14 of 19 recordings; 0.3 and 0.4 did in 13. It was chosen on these, and judged on no
-others: ten mixtures of two to six of eleven voices, half of them as on the telephone, four single voices, and five
-conversations of half a minute."""
+"""Average cosine below which two groups are two speakers. It was chosen on recordings of few people; on others the best
+of them is no better in general (docs/benchmarks.md, “Who speaks”)."""
+
+ONE_VOICE_LIKENESS = 0.45
+"""Average cosine from which two groups are one voice for sure: single voices came apart into groups of any size at 0.45
+to 0.55, while of different voices on the telephone some were alike up to 0.45. Anything from 0.3 to 0.5 gives each of
+27 recordings and mixtures the same speakers."""
 
 MOST_GROUPS = 2048
 """What is compared at once: a matrix of 16 MB."""
@@ -36,7 +42,13 @@ _Floats = NDArray[np.float32]
 _Numbers = NDArray[np.intp]
 
 
-def voices(embeddings: _Floats, *, least: int | None = None, most: int | None = None) -> _Numbers:
+def voices(
+    embeddings: _Floats,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    least_likeness: float = LEAST_LIKENESS,
+) -> _Numbers:
     """For each of n unit vectors, the number of its voice, from 0. Bounds hold as far as there are enough windows."""
     if not len(embeddings):
         return np.zeros(0, np.intp)
@@ -44,7 +56,8 @@ def voices(embeddings: _Floats, *, least: int | None = None, most: int | None = 
     while len(groups.sums) > MOST_GROUPS:
         groups = _condensed(groups)
     merges = list(_merges(groups.sums, groups.counts, 1))
-    labels = _joined(len(groups.sums), merges[: _cut(groups.counts, merges, least or 1, most)])[groups.labels]
+    cut = _cut(groups.counts, merges, least or 1, most, least_likeness)
+    labels = _joined(len(groups.sums), merges[:cut])[groups.labels]
     return _settled(embeddings, labels, least or 1)
 
 
@@ -108,23 +121,34 @@ def _merges(sums: _Floats, counts: _Floats, groups: int) -> Iterator[_Merge]:
         best[better] = into
 
 
-def _cut(counts: _Floats, merges: list[_Merge], least: int, most: int | None) -> int:
+def _cut(counts: _Floats, merges: list[_Merge], least: int, most: int | None, least_likeness: float) -> int:
     """How many of the merges to make: as long as the groups are alike, within the bounds."""
-    sizes = counts.copy()
-    enough = _enough(float(counts.sum()))
-    speakers = int((sizes >= enough).sum())
-    allowed = 0
-    for made, merge in enumerate(merges, start=1):
-        too_many = most is not None and speakers > most
-        if merge.likeness < LEAST_LIKENESS and speakers and not too_many:
-            break
-        speakers -= int(sizes[merge.into] >= enough) + int(sizes[merge.gone] >= enough)
+    speakers = _speakers(counts, merges)
+    alike = next(
+        (
+            made
+            for made, merge in enumerate(merges)
+            if merge.likeness < least_likeness and 1 <= speakers[made] <= (most or len(counts))
+        ),
+        len(merges),
+    )
+    if speakers[alike] >= least:
+        return alike
+    seated = next((made for made in range(alike - 1, -1, -1) if speakers[made] >= least), None)
+    if seated is None or merges[seated].likeness >= ONE_VOICE_LIKENESS:
+        return max(0, min(alike, len(counts) - least))
+    return seated
+
+
+def _speakers(counts: _Floats, merges: list[_Merge]) -> list[int]:
+    """How many groups are large enough for a speaker, before the first merge and after each."""
+    sizes, enough = counts.copy(), _enough(float(counts.sum()))
+    speakers = [int((sizes >= enough).sum())]
+    for merge in merges:
+        before = int(sizes[merge.into] >= enough) + int(sizes[merge.gone] >= enough)
         sizes[merge.into] += sizes[merge.gone]
-        sizes[merge.gone] = 0
-        speakers += int(sizes[merge.into] >= enough)
-        if speakers >= least or (made <= len(counts) - least and not allowed):
-            allowed = made
-    return allowed
+        speakers.append(speakers[-1] - before + int(sizes[merge.into] >= enough))
+    return speakers
 
 
 def _enough(windows: float) -> float:

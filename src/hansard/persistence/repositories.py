@@ -107,6 +107,16 @@ class SqlTranscriptionRepository:
             raise _no_transcription(transcription_id)
         return mapping.transcription_from_row(row)
 
+    def with_transcript(self, transcription_id: UUID) -> tuple[Transcription, Transcript | None]:
+        found = self.connection.execute(statements.WITH_TRANSCRIPT, {"wanted_id": transcription_id})
+        row = found.mappings().one_or_none()
+        if row is None:
+            raise _no_transcription(transcription_id)
+        of_transcript = {name: row[f"transcript_{name}"] for name in tables.transcripts.c.keys()}  # noqa: SIM118
+        is_there = of_transcript["transcription_id"] is not None
+        transcript = transcript_mapping.transcript_from_row(of_transcript) if is_there else None
+        return mapping.transcription_from_row(row), transcript
+
     def save(self, transcription: Transcription) -> None:
         told = f"{transcription.id} {transcription.status.value}"
         row = {**mapping.transcription_to_row(transcription), "wanted_id": transcription.id, "told": told}

@@ -25,6 +25,10 @@ AUDIO = select(tables.audio_files).where(tables.audio_files.c.id == _ID)
 TRANSCRIPTION = select(tables.transcriptions).where(tables.transcriptions.c.id == _ID)
 TRANSCRIPTION_LOCKED = TRANSCRIPTION.with_for_update()
 
+WITH_TRANSCRIPT = TRANSCRIPTION.add_columns(
+    *(column.label(f"transcript_{column.name}") for column in tables.transcripts.c)
+).outerjoin(tables.transcripts)
+
 # Told in the statement that writes it: what is not committed is not told either.
 SAVE_TRANSCRIPTION = (
     update(tables.transcriptions)
