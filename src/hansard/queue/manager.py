@@ -26,7 +26,7 @@ from hansard.queue.jobs import TRANSCRIPTIONS
 
 RECONNECT_SECONDS = 1.0
 
-BEGINS_WITHIN_SECONDS = 0.02
+BEGINS_WITHIN_SECONDS = 0.1
 """How long the queue is left alone for a transcription that was just taken. Asking for jobs of other lanes takes
 milliseconds of the same interpreter, and somebody may wait for the transcript."""
 
