@@ -1,15 +1,21 @@
-"""`python -m benchmarks.diarization DIR`: how often the diarizer is wrong about who speaks, and how fast it is.
+"""`make bench-speakers ARGS=DIR`: how often the basic diarizer is wrong about who speaks.
 
 DIR has a `manifest.json`, a list of `{"file", "rttm"}`: the recording, and the RTTM file in DIR that tells who speaks
-when. Where that has several recordings, `"uri"` says which is meant; else it is the only one. The diarization error
-rate is pyannote.metrics', with a collar of 0.25 s on either side of each change, overlaps included.
+when. Where that has several recordings, `"uri"` says which is meant; else it is the only one. `"set"` names what the
+recording is counted among. Recordings of one voice alone have `"voice"`, its name, in place of `"rttm"`: conversations
+are mixed of them. Names of speakers are the same throughout, as they say which recordings share a voice.
+
+The diarization error rate is pyannote.metrics', with a collar of 0.25 s on either side of each change, overlaps
+included. Beside the diarizer as it is stands the same with the settings that were best on the other recordings, of
+those without any of its voices. `--hours` measures memory instead, on a recording as long made of those of DIR.
 """
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from pyannote.core import Annotation, Segment, Timeline
@@ -17,111 +23,143 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 from rich.console import Console
 from rich.table import Table
 
-from hansard.application.ports.engines import Diarizer, EngineState
-from hansard.audio.decoder import PyAvDecoder
-from hansard.audio.voice_activity import SileroDetector, SileroModel
-from hansard.diarization.basic import BasicDiarizer
-from hansard.domain.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ
-from hansard.domain.diarization import SpeakerBounds
-from hansard.domain.speech import Span, Speech
+from benchmarks.conversations import Recording, recordings
+from benchmarks.held_out import Errors, Judged, chosen_elsewhere, total
+from benchmarks.long_recording import measure_memory
+from hansard.application.ports.engines import EngineState
+from hansard.diarization.basic import EDGE_SECONDS, BasicDiarizer, told_apart
+from hansard.diarization.clustering import LEAST_LIKENESS
+from hansard.domain.diarization import SpeakerBounds, Turn
 
 COLLAR_SECONDS = 0.25
 """As NIST scores: that much before and after each change of speaker is not judged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    name: str
-    pcm: bytes
-    speech: Speech
-    reference: Annotation
+class Setting:
+    """What was chosen by listening to recordings; the rest of the diarizer is its network's or anybody's."""
 
-    @property
-    def seconds(self) -> float:
-        return len(self.pcm) / BYTES_PER_SECOND
+    edge_seconds: float
+    least_likeness: float
 
-    def audio(self, span: Span) -> bytes:
-        start, end = (2 * round(edge * SAMPLE_RATE_HZ) for edge in (span.start_seconds, span.end_seconds))
-        return self.pcm[start:end]
+    def __str__(self) -> str:
+        return f"{self.least_likeness:g}, {self.edge_seconds:g} s"
+
+
+SHIPPED = Setting(EDGE_SECONDS, LEAST_LIKENESS)
+EDGES_SECONDS = (0.0, 0.3)
+LIKENESSES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+SETTINGS = tuple(Setting(edge, likeness) for edge, likeness in product(EDGES_SECONDS, LIKENESSES))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    recording: Recording
+    found: int
+    seconds: float
+    guessed: Judged[Setting]
+    given: Judged[Setting]
 
 
 def main() -> None:
-    directory: Path = _options().directory
+    options = _options()
+    if options.hours:
+        measure_memory(options.directory, options.hours)
+        return
     diarizer = BasicDiarizer()
-    recordings = _recordings(directory)
-    if not recordings:
-        sys.exit(f"{directory} has no manifest.json with recordings whose speakers are known: nothing to measure.")
+    known = recordings(options.directory, options.mixtures)
+    if not known:
+        sys.exit(f"{options.directory} has no manifest.json with recordings whose speakers are known.")
     status = diarizer.status()
     if status.state is not EngineState.READY:
         sys.exit(f"{diarizer.name} cannot work here: {status.detail}. {status.help}")
-    table = Table("recording", "speakers", "found", "DER", "confusion", "DER, number given", "× real time")
-    guessed, given = (DiarizationErrorRate(collar=2 * COLLAR_SECONDS) for _ in range(2))
-    for recording in recordings:
-        _measure(table, diarizer, recording, guessed, given)
-    table.add_row("all", "", "", f"{abs(guessed):.3f}", "", f"{abs(given):.3f}", "")
-    Console(width=120).print(table)
+    measured = [_measured(diarizer, recording) for recording in known]
+    console = Console(width=120)
+    console.print(_by_recording(measured))
+    console.print(_by_likeness(measured))
 
 
-def _measure(
-    table: Table, diarizer: Diarizer, recording: Recording, guessed: DiarizationErrorRate, given: DiarizationErrorRate
-) -> None:
-    started = time.perf_counter()
-    found = _told(diarizer, recording, SpeakerBounds())
-    seconds = time.perf_counter() - started
-    speakers = len(recording.reference.labels())
-    judged = Timeline([Segment(0, recording.seconds)])
-    score = guessed(recording.reference, found, uem=judged, detailed=True)
-    known = _told(diarizer, recording, SpeakerBounds(least=speakers, most=speakers))
-    table.add_row(
-        recording.name,
-        str(speakers),
-        str(len(found.labels())),
-        f"{score['diarization error rate']:.3f}",
-        f"{score['confusion'] / score['total']:.3f}",
-        f"{given(recording.reference, known, uem=judged):.3f}",
-        f"{recording.seconds / seconds:.0f}",
-    )
+def _measured(diarizer: BasicDiarizer, recording: Recording) -> Measured:
+    speakers = frozenset(recording.reference.labels())
+    count = SpeakerBounds(least=len(speakers), most=len(speakers))
+    guessed, given = dict[Setting, Errors](), dict[Setting, Errors]()
+    found, seconds = 0, 0.0
+    for edge in EDGES_SECONDS:
+        started = time.perf_counter()
+        heard = diarizer.hear(recording.audio, recording.speech, edge_seconds=edge)
+        took = time.perf_counter() - started
+        for setting in (setting for setting in SETTINGS if setting.edge_seconds == edge):
+            turns = told_apart(heard, SpeakerBounds(), least_likeness=setting.least_likeness)
+            guessed[setting] = _errors(recording, turns)
+            given[setting] = _errors(recording, told_apart(heard, count, least_likeness=setting.least_likeness))
+            if setting == SHIPPED:
+                found, seconds = len({turn.speaker for turn in turns}), took
+    return Measured(recording, found, seconds, Judged(speakers, guessed), Judged(speakers, given))
 
 
-def _told(diarizer: Diarizer, recording: Recording, bounds: SpeakerBounds) -> Annotation:
+def _errors(recording: Recording, turns: Iterable[Turn]) -> Errors:
     told = Annotation()
-    for number, turn in enumerate(diarizer.diarize(recording.audio, recording.speech, bounds)):
+    for number, turn in enumerate(turns):
         told[Segment(turn.span.start_seconds, turn.span.end_seconds), number] = turn.speaker
-    return told
+    rate = DiarizationErrorRate(collar=2 * COLLAR_SECONDS)
+    parts = rate(recording.reference, told, uem=Timeline([Segment(0, recording.seconds)]), detailed=True)
+    return Errors(parts["missed detection"] + parts["false alarm"] + parts["confusion"], parts["total"])
 
 
-def _recordings(directory: Path) -> list[Recording]:
-    manifest = directory / "manifest.json"
-    if not manifest.exists():
-        return []
-    model = SileroModel()
-    return [_recording(directory, entry, model) for entry in json.loads(manifest.read_text()) if entry.get("rttm")]
+def _by_recording(measured: Sequence[Measured]) -> Table:
+    """With its totals, each weighted by how much is said."""
+    table = Table("recording", "speakers", "found", "DER", "held out", "by", "number given", "held out", "× real time")
+    for kind in (*dict.fromkeys(one.recording.kind for one in measured), None):
+        members = [one for one in measured if kind in (None, one.recording.kind)]
+        sums = [Errors()] * 4
+        for one in members:
+            guessed, given = (
+                chosen_elsewhere(own(one), [own(other) for other in measured])
+                for own in (lambda one: one.guessed, lambda one: one.given)
+            )
+            errors = [
+                one.guessed.errors[SHIPPED],
+                one.guessed.errors[guessed],
+                one.given.errors[SHIPPED],
+                one.given.errors[given],
+            ]
+            sums = [so_far + more for so_far, more in zip(sums, errors, strict=True)]
+            if kind is not None:
+                table.add_row(
+                    one.recording.name,
+                    str(len(one.guessed.voices)),
+                    str(one.found),
+                    _rate(errors[0]),
+                    _rate(errors[1]),
+                    str(guessed),
+                    _rate(errors[2]),
+                    _rate(errors[3]),
+                    f"{one.recording.seconds / one.seconds:.0f}",
+                )
+        cells = [_rate(errors) for errors in sums]
+        table.add_row(f"[bold]{kind or 'all'}", "", "", *cells[:2], "", *cells[2:], "", end_section=True)
+    return table
 
 
-def _recording(directory: Path, entry: dict[str, str], model: SileroModel) -> Recording:
-    detector = SileroDetector(model)
-    pcm = bytearray()
-    with (directory / entry["file"]).open("rb") as source:
-        for block in PyAvDecoder().decode(source):
-            detector.feed(block)
-            pcm += block
-    reference = _reference((directory / entry["rttm"]).read_text(), entry.get("uri"))
-    return Recording(entry["file"], bytes(pcm), detector.finish(), reference)
+def _by_likeness(measured: Sequence[Measured]) -> Table:
+    """Each set's error rate, were the threshold another one."""
+    table = Table("threshold", *(f"{likeness:g}" for likeness in LIKENESSES))
+    for kind in (*dict.fromkeys(one.recording.kind for one in measured), None):
+        members = [one.guessed for one in measured if kind in (None, one.recording.kind)]
+        settings = [setting for setting in SETTINGS if setting.edge_seconds == EDGE_SECONDS]
+        table.add_row(kind or "all", *(_rate(total(members, setting)) for setting in settings))
+    return table
 
 
-def _reference(rttm: str, uri: str | None) -> Annotation:
-    """SPEAKER uri channel start duration <NA> <NA> speaker …"""
-    reference = Annotation()
-    for number, fields in enumerate(line.split() for line in rttm.splitlines() if line.startswith("SPEAKER ")):
-        if uri in (None, fields[1]):
-            start, seconds = float(fields[3]), float(fields[4])
-            reference[Segment(start, start + seconds), number] = fields[7]
-    return reference
+def _rate(errors: Errors) -> str:
+    return f"{errors.rate:.3f}"
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, help="recordings, their RTTM files and a manifest.json")
+    parser.add_argument("--mixtures", type=int, default=8, help="for each half of the single voices (default: 8)")
+    parser.add_argument("--hours", type=float, nargs="+", default=[], help="measure memory on recordings so long")
     return parser.parse_args()
 
 

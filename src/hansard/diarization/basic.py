@@ -34,9 +34,9 @@ STEP_SECONDS = 0.75
 AMI meetings, and takes half as long again."""
 
 EDGE_SECONDS = 0.3
-"""Not listened to at either end of a stretch, which voice activity detection has padded with silence and breath. Where
-the number of speakers is known, the confusion in those excerpts was 0.20 with it and 0.26 without; where it is guessed
-it made no difference (0.09 and 0.07), nor much in mixtures of clean voices (around 0.01)."""
+"""Not listened to at either end of a stretch, which voice activity detection has padded with silence and breath. As
+many speakers are confused without it, but windows of one voice are more alike with it: at a threshold of 0.5, 0.01 of
+four recordings of one voice went to somebody else, and 0.17 without."""
 
 BATCH_WINDOWS = 4
 """What the network takes at once: more does not fit into a processor's cache, and is slower."""
