@@ -22,7 +22,8 @@ PATIENCE_SECONDS = 90.0
 
 T = TypeVar("T")
 
-NOT_OURS = ("HANSARD_", "OPENAI_", "ZENML_", "LOG_", "COLOR", "FORCE_COLOR")
+NOT_OURS = ("HANSARD_", "OPENAI_", "ZENML_", "LOG_", "COLOR", "FORCE_COLOR", "CI", "GITHUB_", "ORT_", "HF_")
+"""And what no user has: in CI, libraries keep some of their habits to themselves."""
 
 
 @contextmanager

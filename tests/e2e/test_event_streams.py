@@ -4,7 +4,8 @@ import json
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ def test_all_who_listen_hear_of_a_transcription_and_the_trail_holds_together(ser
     assert (verified.returncode, "hold together" in verified.stdout) == (0, True), verified.stdout
 
 
-def test_the_command_line_follows_through_a_restart_of_the_database(service: Service) -> None:
+@contextmanager
+def tail_of_events(service: Service) -> Generator[subprocess.Popen[str]]:
+    """It ends with the test, also with one that fails while it waits for a line."""
     with subprocess.Popen(
         hansard("events", "tail", "-f", "-n", "1", "--json"),
         env=service.environment,
@@ -89,6 +92,15 @@ def test_the_command_line_follows_through_a_restart_of_the_database(service: Ser
         stdout=subprocess.PIPE,
         text=True,
     ) as tail:
+        try:
+            yield tail
+        finally:
+            tail.kill()
+
+
+def test_the_command_line_follows_through_a_restart_of_the_database(service: Service) -> None:
+    submitted(service)
+    with tail_of_events(service) as tail:
         assert tail.stdout is not None
         last = json.loads(tail.stdout.readline())["position"]
         service.postmaster().kill()
@@ -96,6 +108,7 @@ def test_the_command_line_follows_through_a_restart_of_the_database(service: Ser
         submitted(service)
         positions = [json.loads(tail.stdout.readline())["position"] for _ in range(3)]
         tail.send_signal(signal.SIGINT)
+        tail.communicate(timeout=30)  # more may come before it heeds the signal, and must find somebody who reads
     assert (positions, tail.returncode) == ([last + 1, last + 2, last + 3], 0)
 
 

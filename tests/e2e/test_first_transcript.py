@@ -96,3 +96,10 @@ def test_the_command_line_can_ask_a_server(service: Service) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert re.match(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n" + WORDS, done.stdout)
+
+
+def test_no_library_keeps_a_file_in_the_home_directory_for_what_it_reports_of_its_users(service: Service) -> None:
+    service.ended(service.post_file(FIVE)["id"])
+    home = Path(service.environment["HOME"])
+    files = [path.relative_to(home) for path in home.rglob("*") if path.is_file()]
+    assert [path for path in files if path.parts[:2] != (".cache", "uv")] == []  # ZenML asks uv what is installed

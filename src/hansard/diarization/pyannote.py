@@ -9,7 +9,6 @@ the whole recording at once: 64 kB a second, 0.9 GB for four hours, and as much 
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,8 +99,6 @@ class PyannoteDiarizer:
 
     def _loaded(self) -> "_Pipeline":
         if self._pipeline is None:
-            # On unless it is switched off before the import: it would tell its makers of every recording.
-            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
             from pyannote.audio import Pipeline  # noqa: PLC0415 - optional
 
             loaded = Pipeline.from_pretrained(self._directory or PIPELINE, token=self._token)

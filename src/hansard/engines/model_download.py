@@ -189,7 +189,7 @@ class _Fetcher:
 
     def __init__(self) -> None:
         # Read once, when the client is imported. Without xet it is plain HTTP, which mirrors and proxies understand.
-        os.environ.update(HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+        os.environ.update(HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
 
     def __call__(self, order: _Order) -> Iterator[DownloadProgress | _Refusal]:
         from huggingface_hub.errors import RepositoryNotFoundError  # noqa: PLC0415 - only in the child

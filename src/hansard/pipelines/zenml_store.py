@@ -84,7 +84,6 @@ class ZenmlStore:
             self.environment,
             # ZenML guesses it from the main module, which may be a script elsewhere, or no file at all.
             ZENML_CUSTOM_SOURCE_ROOT=str(SOURCE_ROOT),
-            ZENML_ANALYTICS_OPT_IN="false",
             ZENML_ENABLE_REPO_INIT_WARNINGS="false",
             ZENML_DISABLE_STEP_LOGS_STORAGE="true",
             ZENML_DISABLE_PIPELINE_LOGS_STORAGE="true",
