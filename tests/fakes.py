@@ -647,6 +647,10 @@ class _FakeTranscriptionRepository:
     def get(self, transcription_id: UUID, *, for_update: bool = False) -> Transcription:
         return deepcopy(_get(self.data.transcriptions, transcription_id, "transcription"))
 
+    def hold(self, transcription_id: UUID, *, run: int) -> bool:
+        found = self.data.transcriptions.get(transcription_id)
+        return found is not None and (found.status, found.run) == (Status.RUNNING, run)
+
     def with_transcript(self, transcription_id: UUID) -> tuple[Transcription, Transcript | None]:
         return self.get(transcription_id), self.data.transcripts.get(transcription_id)
 

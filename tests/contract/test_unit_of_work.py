@@ -354,6 +354,20 @@ def test_a_transcription_that_never_was_is_not_found(database: Database) -> None
         uow.transcriptions.get(uuid4(), for_update=True)
 
 
+def test_a_transcription_is_held_for_the_run_that_owns_it_and_for_no_other(database: Database) -> None:
+    transcription = a_transcription(audio := an_audio_file())
+    kept(database, audio, transcription)
+    with database.unit_of_work() as uow:
+        assert not uow.transcriptions.hold(transcription.id, run=transcription.run)
+        number = transcription.start(NOON)
+        uow.transcriptions.save(transcription)
+        uow.commit()
+    with database.unit_of_work() as uow:
+        held = [uow.transcriptions.hold(transcription.id, run=run) for run in (number - 1, number, number + 1)]
+        assert held == [False, True, False]
+        assert not uow.transcriptions.hold(uuid4(), run=number)
+
+
 def test_a_whole_life_is_kept_with_its_events_in_order(database: Database) -> None:
     audio = an_audio_file()
     transcription = a_transcription(audio)

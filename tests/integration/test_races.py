@@ -16,12 +16,21 @@ from sqlalchemy import Engine, text
 from hansard.application.edit import Edited, transcript_at
 from hansard.application.ports.work import Erasure
 from hansard.application.reconcile import Mended
+from hansard.application.run import Runs
 from hansard.domain import editing
 from hansard.domain.audio import AudioFile, StoredObject
 from hansard.domain.circuit import Admission
-from hansard.domain.errors import Category, EnginePaused, Failure, InvalidRequest, NotFound, RevisionMismatch
+from hansard.domain.errors import (
+    Category,
+    EnginePaused,
+    Failure,
+    InvalidRequest,
+    NotFound,
+    RevisionMismatch,
+    Superseded,
+)
 from hansard.domain.events import AudioFileErased
-from hansard.domain.transcription import Parameters, Transcription
+from hansard.domain.transcription import Parameters, Status, Transcription
 from hansard.persistence import tables
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
@@ -124,6 +133,28 @@ def test_a_deletion_that_races_a_job_leaves_nothing_behind(database: RealDatabas
         assert database.count(table) == 0, table
     assert (shop.store.objects, shop.prepared.pcm) == ({}, {})
     assert len(ends(database, transcription.id)) == 1
+
+
+def test_who_cancels_while_a_run_writes_waits_for_it_and_has_the_last_word(database: RealDatabase) -> None:
+    shop = a_shop(database)
+    transcription_id = shop.submit(shop.uploaded(PCM).id, Parameters()).id
+    runs = Runs(database.unit_of_work, shop.clock)
+    with database.unit_of_work() as uow:
+        transcription = uow.transcriptions.get(transcription_id, for_update=True)
+        run = runs.begin(uow, transcription)
+        uow.transcriptions.save(transcription)
+        uow.commit()
+    with ThreadPoolExecutor() as threads:
+        with run.change() as (_, transcription):
+            cancelled = threads.submit(shop.cancel, transcription_id)
+            until(lambda: somebody_waits(database))
+            transcription.warn("It was written first.")
+        cancelled.result()
+    with pytest.raises(Superseded):
+        run.report("recognising")
+    with database.unit_of_work() as uow:
+        found = uow.transcriptions.get(transcription_id)
+    assert (found.status, found.warnings) == (Status.CANCELLED, ("It was written first.",))
 
 
 def test_who_asks_for_a_transcription_while_its_recording_is_being_deleted_finds_none(database: RealDatabase) -> None:

@@ -75,6 +75,18 @@ def test_what_a_commit_undid_is_written_with_the_next() -> None:
     assert taken.speech == HEARD
 
 
+def test_what_a_commit_undid_of_the_transcription_itself_is_forgotten() -> None:
+    def fail(_: UnitOfWork, transcription: Transcription) -> None:
+        transcription.warn("This will not be written.")
+        raise StorageError("The database does not answer.")
+
+    taken = Taken()
+    with pytest.raises(StorageError), taken.run.change() as opened:
+        fail(*opened)
+    taken.run.warn("This will.")
+    assert taken.shop.transcription(taken.id).warnings == ("This will.",)
+
+
 def test_a_passage_that_is_put_off_is_known_at_once_and_written_with_the_next_change() -> None:
     taken = Taken()
     taken.run.put_off(nothing, passage=PASSAGE)

@@ -1,7 +1,7 @@
 """One worker's hold on one transcription, for as long as nobody cancels it or takes it over.
 
-While a run owns a transcription, nobody else adds to its record. So the process that does the whole of a run reads the
-record once, and may put off what it writes to the next commit where that follows within moments.
+While a run owns a transcription, nobody else writes to its row or adds to its record. So the process that does the
+whole of a run reads both once, and may put off what it writes to the next commit where that follows within moments.
 """
 
 from collections.abc import Callable, Generator
@@ -69,6 +69,8 @@ class Run:
     clock: Clock
     in_hand: bool = False
     _record: Record | None = None
+    _left: Transcription | None = None
+    """The transcription as this run left it with its last commit, if it is in hand."""
     _put_off: list[Note] = field(default_factory=list[Note])
     _passages_put_off: list[RecognisedPassage] = field(default_factory=list[RecognisedPassage])
     ended: Transcription | None = None
@@ -88,13 +90,14 @@ class Run:
         not own it any more. What `saves_transcript` makes passages void, so those put off are not written.
         """
         with self.unit_of_work() as uow:
-            transcription = self._mine(uow, for_update=True)
+            transcription, self._left = self._held(uow), None
             for passage in () if saves_transcript else self._passages_put_off:
                 uow.transcripts.add_passage(self.transcription_id, passage)
             written = [note(uow, transcription) for note in self._put_off]
             yield uow, transcription
             uow.transcriptions.save(transcription)
             commit(uow, transcription)
+        self._left = transcription if self.in_hand else None
         self.ended = transcription if transcription.status.is_final else None
         self._put_off.clear()
         self._passages_put_off.clear()
@@ -173,6 +176,11 @@ class Run:
             self._fail(internal_failure(f"An unexpected error stopped the transcription: {type(error).__name__}."))
             raise
 
+    def _held(self, uow: UnitOfWork) -> Transcription:
+        if self._left is not None and uow.transcriptions.hold(self.transcription_id, run=self.number):
+            return self._left
+        return self._mine(uow, for_update=True)
+
     def _mine(self, uow: UnitOfWork, *, for_update: bool = False) -> Transcription:
         try:
             transcription = uow.transcriptions.get(self.transcription_id, for_update=for_update)
@@ -199,7 +207,9 @@ class Runs:
         number = transcription.start(self.clock())
         # What was heard live is a passage, too, and was heard in an attempt.
         record = Record.of(uow, transcription, is_new=number == 1 and not transcription.attempts)
-        run = Run(transcription.id, number, self.unit_of_work, self.clock, in_hand=True, _record=record)
+        run = Run(
+            transcription.id, number, self.unit_of_work, self.clock, in_hand=True, _record=record, _left=transcription
+        )
         self._in_hand[transcription.id] = run
         return run
 

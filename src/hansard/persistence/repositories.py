@@ -107,6 +107,10 @@ class SqlTranscriptionRepository:
             raise _no_transcription(transcription_id)
         return mapping.transcription_from_row(row)
 
+    def hold(self, transcription_id: UUID, *, run: int) -> bool:
+        found = self.connection.execute(statements.HOLD_RUN, {"wanted_id": transcription_id, "wanted_run": run})
+        return found.one_or_none() is not None
+
     def with_transcript(self, transcription_id: UUID) -> tuple[Transcription, Transcript | None]:
         found = self.connection.execute(statements.WITH_TRANSCRIPT, {"wanted_id": transcription_id})
         row = found.mappings().one_or_none()

@@ -25,6 +25,16 @@ AUDIO = select(tables.audio_files).where(tables.audio_files.c.id == _ID)
 TRANSCRIPTION = select(tables.transcriptions).where(tables.transcriptions.c.id == _ID)
 TRANSCRIPTION_LOCKED = TRANSCRIPTION.with_for_update()
 
+HOLD_RUN = (
+    select(tables.transcriptions.c.run)
+    .where(
+        tables.transcriptions.c.id == _ID,
+        tables.transcriptions.c.status == Status.RUNNING.value,
+        tables.transcriptions.c.run == bindparam("wanted_run"),
+    )
+    .with_for_update()
+)
+
 WITH_TRANSCRIPT = TRANSCRIPTION.add_columns(
     *(column.label(f"transcript_{column.name}") for column in tables.transcripts.c)
 ).outerjoin(tables.transcripts)

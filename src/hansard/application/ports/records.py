@@ -72,6 +72,10 @@ class TranscriptionRepository(Protocol):
         """Raises `NotFound`. `for_update` locks it until the unit of work ends."""
         ...
 
+    def hold(self, transcription_id: UUID, *, run: int) -> bool:
+        """Whether that run owns it. If so, it is locked until the unit of work ends."""
+        ...
+
     def with_transcript(self, transcription_id: UUID) -> tuple[Transcription, Transcript | None]:
         """Both as they are at one moment; there is a transcript once it is completed. Raises `NotFound`."""
         ...
