@@ -125,6 +125,7 @@ def test_json(client: openai.OpenAI, model: str, text: str) -> None:
     assert answer.usage is not None
     assert answer.usage.type == "duration"
     assert answer.usage.seconds == pytest.approx(1.76, abs=0.01)
+    assert [language.code for language in answer.languages or ()] == ["en"]
 
 
 @pytest.mark.parametrize("model", ["pocketsphinx", "whisper-1"])

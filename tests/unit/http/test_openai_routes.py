@@ -57,7 +57,11 @@ def only_job(container: FakeContainer) -> Any:
 
 
 def test_a_recording_is_answered_with_its_text(client: TestClient) -> None:
-    assert post(client).json() == {"text": "word1 word2", "usage": {"type": "duration", "seconds": 2.0}}
+    assert post(client).json() == {
+        "text": "word1 word2",
+        "languages": [{"code": "en"}],
+        "usage": {"type": "duration", "seconds": 2.0},
+    }
 
 
 def test_the_answer_says_where_the_transcription_is_kept(client: TestClient, container: FakeContainer) -> None:
@@ -442,7 +446,7 @@ def test_a_stream_ends_with_the_text_that_is_answered_without(client: TestClient
     *deltas, done = events(answer)
     assert {each["type"] for each in deltas} == {"transcript.text.delta"}
     kept = client.get(answer.headers["location"]).json()["text"]
-    assert done == {"type": "transcript.text.done", "text": kept}
+    assert done == {"type": "transcript.text.done", "text": kept, "languages": [{"code": "en"}]}
     assert "".join(each["delta"] for each in deltas) == done["text"]
 
 

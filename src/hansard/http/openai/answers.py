@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from hansard import formats
 from hansard.domain.languages import LANGUAGE_NAMES, base_language
 from hansard.domain.transcript import DecodingScores, Segment, Transcript, Word
-from hansard.domain.transcription import Parameters, Task
+from hansard.domain.transcription import Parameters, Task, Transcription
 from hansard.http.openai import schemas
 from hansard.http.openai.errors import Unsupported
 
@@ -29,10 +29,7 @@ _NO_SCORES = DecodingScores()
 
 
 def answer(
-    transcript: Transcript,
-    wish: schemas.TranscriptionForm | schemas.TranslationForm,
-    parameters: Parameters,
-    duration_seconds: float,
+    transcription: Transcription, transcript: Transcript, wish: schemas.TranscriptionForm | schemas.TranslationForm
 ) -> Response:
     """Raises `Unsupported` where the words' probabilities are asked for and the engine gives none."""
     match wish.response_format:
@@ -47,21 +44,53 @@ def answer(
             granularities = (wish.timestamp_granularities if isinstance(wish, schemas.TranscriptionForm) else None) or [
                 "segment"
             ]
-            return _json(_verbose(transcript, parameters, duration_seconds, granularities))
+            return _json(_verbose(transcription, transcript, granularities))
         case "diarized_json":
-            return _json(_diarized(transcript, duration_seconds))
+            return _json(_diarized(transcription, transcript))
         case "json":
-            wants_logprobs = isinstance(wish, schemas.TranscriptionForm) and wish.wants_logprobs
-            words = logprobs(transcript.segments) if wants_logprobs else None
-            return _json(schemas.Transcription(text=transcript.text, logprobs=words, usage=_usage(duration_seconds)))
+            return _json(_plain(transcription, transcript, wish))
 
 
 def _json(body: BaseModel) -> Response:
     return Response(body.model_dump_json(exclude_none=True), media_type="application/json")
 
 
-def _usage(duration_seconds: float) -> schemas.Usage:
-    return schemas.Usage(seconds=round(duration_seconds, 3))
+def _plain(
+    transcription: Transcription, transcript: Transcript, wish: schemas.TranscriptionForm | schemas.TranslationForm
+) -> schemas.Transcription:
+    told = schemas.Transcription(
+        text=transcript.text, usage=tokens_counted(transcription) or _duration_heard(transcription)
+    )
+    if isinstance(wish, schemas.TranscriptionForm):
+        told.languages = languages(transcript)
+        told.logprobs = logprobs(transcript.segments) if wish.wants_logprobs else None
+    return told
+
+
+def tokens_counted(transcription: Transcription) -> schemas.TokenUsage | None:
+    """What the provider counted, in all attempts; None where an engine had a part in it that counts no tokens."""
+    attempts = [attempt for attempt in transcription.attempts if attempt.recognised_seconds or attempt.input_tokens]
+    if not attempts or any(attempt.input_tokens + attempt.output_tokens == 0 for attempt in attempts):
+        return None
+    input_tokens = sum(attempt.input_tokens for attempt in attempts)
+    output_tokens = sum(attempt.output_tokens for attempt in attempts)
+    return schemas.TokenUsage(
+        input_tokens=input_tokens, output_tokens=output_tokens, total_tokens=input_tokens + output_tokens
+    )
+
+
+def _duration_heard(transcription: Transcription) -> schemas.DurationUsage:
+    return schemas.DurationUsage(seconds=_seconds(transcription))
+
+
+def _seconds(transcription: Transcription) -> float:
+    return round(transcription.result.audio_seconds, 3) if transcription.result else 0.0
+
+
+def languages(transcript: Transcript) -> list[schemas.Language]:
+    """Those that are heard in it, the first first; none where the engine does not tell."""
+    codes = (segment.language or transcript.language for segment in transcript.segments if segment.text)
+    return [schemas.Language(code=code) for code in dict.fromkeys(code for code in codes if code)]
 
 
 def logprobs(segments: Iterable[Segment]) -> list[schemas.Logprob]:
@@ -92,19 +121,20 @@ def _logarithm(probability: float) -> float:
 
 
 def _verbose(
-    transcript: Transcript, parameters: Parameters, duration_seconds: float, granularities: Sequence[str]
+    transcription: Transcription, transcript: Transcript, granularities: Sequence[str]
 ) -> schemas.VerboseTranscription:
+    parameters = transcription.parameters
     spoken = [segment for segment in transcript.segments if segment.text]
     return schemas.VerboseTranscription(
         task="translate" if parameters.task is Task.TRANSLATE else "transcribe",
         language=_language(transcript, parameters),
-        duration=round(duration_seconds, 3),
+        duration=_seconds(transcription),
         text=transcript.text,
         segments=[_segment(number, segment, parameters) for number, segment in enumerate(spoken)]
         if "segment" in granularities
         else None,
         words=[_word(word) for segment in spoken for word in segment.words] if "word" in granularities else None,
-        usage=_usage(duration_seconds),
+        usage=_duration_heard(transcription),
     )
 
 
@@ -156,12 +186,12 @@ def _word(word: Word) -> schemas.VerboseWord:
 # ── Speakers ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _diarized(transcript: Transcript, duration_seconds: float) -> schemas.DiarizedTranscription:
+def _diarized(transcription: Transcription, transcript: Transcript) -> schemas.DiarizedTranscription:
     return schemas.DiarizedTranscription(
-        duration=round(duration_seconds, 3),
+        duration=_seconds(transcription),
         text=transcript.text,
         segments=list(diarized_segments(transcript)),
-        usage=_usage(duration_seconds),
+        usage=tokens_counted(transcription) or _duration_heard(transcription),
     )
 
 

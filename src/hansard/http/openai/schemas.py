@@ -186,11 +186,24 @@ def _named(error: ValidationError) -> RequestValidationError:
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Usage(BaseModel):
-    """What was heard: here nothing is billed, and nothing is counted in tokens."""
+class DurationUsage(BaseModel):
+    """What was heard."""
 
     type: Literal["duration"] = "duration"
     seconds: float
+
+
+class TokenUsage(BaseModel):
+    """What a provider counted that is paid by tokens."""
+
+    type: Literal["tokens"] = "tokens"
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class Language(BaseModel):
+    code: str
 
 
 class Logprob(BaseModel):
@@ -203,8 +216,9 @@ class Logprob(BaseModel):
 
 class Transcription(BaseModel):
     text: str
+    languages: list[Language] | None = Field(default=None, description="Those heard; empty where none is known.")
     logprobs: list[Logprob] | None = None
-    usage: Usage | None = None
+    usage: DurationUsage | TokenUsage
 
 
 class VerboseSegment(BaseModel):
@@ -233,7 +247,7 @@ class VerboseTranscription(BaseModel):
     text: str
     segments: list[VerboseSegment] | None = None
     words: list[VerboseWord] | None = None
-    usage: Usage
+    usage: DurationUsage
 
 
 class DiarizedSegment(BaseModel):
@@ -250,7 +264,7 @@ class DiarizedTranscription(BaseModel):
     duration: float
     text: str
     segments: list[DiarizedSegment]
-    usage: Usage
+    usage: DurationUsage | TokenUsage
 
 
 class TextDelta(BaseModel):
@@ -262,7 +276,9 @@ class TextDelta(BaseModel):
 class TextDone(BaseModel):
     type: Literal["transcript.text.done"] = "transcript.text.done"
     text: str
+    languages: list[Language]
     logprobs: list[Logprob] | None = None
+    usage: TokenUsage | None = Field(default=None, description="Only in tokens: the API knows no other here.")
 
 
 class Model(BaseModel):

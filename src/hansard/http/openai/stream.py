@@ -17,8 +17,9 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from hansard.domain.transcript import Transcript
+from hansard.domain.transcription import Transcription
 from hansard.http.openai import schemas
-from hansard.http.openai.answers import diarized_segments, logprobs
+from hansard.http.openai.answers import diarized_segments, languages, logprobs, tokens_counted
 
 KEEP_ALIVE_SECONDS = 10.0
 """How long a client hears nothing at all. Proxies cut connections that are silent for a minute, some for half of it."""
@@ -46,13 +47,18 @@ class Telling:
         )
         self.text, self.words = transcript.text, len(probable or ())
 
-    def end(self, transcript: Transcript) -> Iterator[BaseModel]:
+    def end(self, transcription: Transcription, transcript: Transcript) -> Iterator[BaseModel]:
         """The rest, and the whole."""
         yield from self.more(transcript)
         if self.wish.response_format == "diarized_json":
             yield from diarized_segments(transcript)
         probable = logprobs(transcript.segments) if self.wish.wants_logprobs else None
-        yield schemas.TextDone(text=transcript.text, logprobs=probable)
+        yield schemas.TextDone(
+            text=transcript.text,
+            languages=languages(transcript),
+            logprobs=probable,
+            usage=tokens_counted(transcription),
+        )
 
 
 def event(body: BaseModel) -> str:

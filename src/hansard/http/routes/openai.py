@@ -185,7 +185,6 @@ async def _serve(
         transcription.id,
         transcription.status,
         wish,
-        parameters,
         may_cancel=idempotency_key is None,
     )
     try:
@@ -209,7 +208,6 @@ class _Job:
     transcription_id: UUID
     status: Status
     wish: Wish
-    parameters: Parameters
     may_cancel: bool
 
     async def answer(self) -> Response:
@@ -224,7 +222,7 @@ class _Job:
                 status = outcome.transcription.status
                 if status.is_final:
                     break
-        return answers.answer(_completed(outcome), self.wish, self.parameters, _duration_seconds(outcome))
+        return answers.answer(outcome.transcription, _completed(outcome), self.wish)
 
     async def events(self, wish: schemas.TranscriptionForm) -> AsyncGenerator[str]:
         telling = Telling(wish)
@@ -240,7 +238,7 @@ class _Job:
                     if monotonic() >= give_up_at:
                         raise
                     yield KEEP_ALIVE
-        for each in telling.end(_completed(outcome)):
+        for each in telling.end(outcome.transcription, _completed(outcome)):
             yield openai_stream.event(each)
 
     def refusal(self, error: Exception, headers: Mapping[str, str]) -> Response:
@@ -300,11 +298,6 @@ def _completed(outcome: _Outcome) -> Transcript:
     if outcome.transcription.failure is not None:
         raise _WorkFailed(outcome.transcription.failure)
     return outcome.transcript
-
-
-def _duration_seconds(outcome: _Outcome) -> float:
-    result = outcome.transcription.result
-    return result.audio_seconds if result else 0.0
 
 
 def _models(request: Request) -> Models:
