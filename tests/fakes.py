@@ -92,11 +92,14 @@ class FakeClock:
 class FakeAudioStore:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.stored_at: dict[str, datetime] = {}
 
     def put(self, source: BinaryIO) -> StoredObject:
         data = source.read()
         stored = StoredObject(sha256=sha256(data).hexdigest(), size_bytes=len(data))
-        self.objects[stored.sha256] = data
+        if stored.sha256 not in self.objects:
+            self.objects[stored.sha256] = data
+            self.stored_at[stored.sha256] = datetime.now(UTC)
         return stored
 
     def open(self, stored: StoredObject) -> BinaryIO:
@@ -110,6 +113,11 @@ class FakeAudioStore:
 
     def delete(self, stored: StoredObject) -> None:
         self.objects.pop(stored.sha256, None)
+
+    def stored(self, *, before: datetime) -> Iterator[StoredObject]:
+        for name, data in tuple(self.objects.items()):
+            if self.stored_at[name] < before:
+                yield StoredObject(sha256=name, size_bytes=len(data))
 
     def check(self) -> None:
         pass

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
+from urllib.parse import parse_qs
 
 
 class S3Server(ThreadingHTTPServer):
@@ -67,6 +68,9 @@ class S3Handler(BaseHTTPRequestHandler):
         self._answer(200)
 
     def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if "list-type=2" in query:
+            return self._answer(200, self._listing(path, parse_qs(query).get("prefix", [""])[0]))
         data = self.server.objects.get(self.path)
         if data is None:
             return self._answer(404)
@@ -75,6 +79,16 @@ class S3Handler(BaseHTTPRequestHandler):
             content_range = {"Content-Range": f"bytes {start}-{min(end, len(data) - 1)}/{len(data)}"}
             return self._answer(206, data[start : end + 1], content_range)
         return self._answer(200, data)
+
+    def _listing(self, bucket: str, prefix: str) -> bytes:
+        keys = {path.removeprefix(f"{bucket}/"): data for path, data in self.server.objects.items()}
+        contents = "".join(
+            f"<Contents><Key>{key}</Key><Size>{len(data)}</Size><ETag>x</ETag>"
+            "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+            for key, data in keys.items()
+            if key.startswith(prefix)
+        )
+        return f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()
 
     def do_HEAD(self) -> None:
         self.do_GET()

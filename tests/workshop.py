@@ -21,6 +21,7 @@ from hansard.application.engine_chain import EngineChain
 from hansard.application.erase import Erase
 from hansard.application.fetch import Fetch
 from hansard.application.live_sessions import LiveChange, LivePolicy, LiveSessions
+from hansard.application.orphans import Orphans
 from hansard.application.ports.engines import SpeechEngine
 from hansard.application.ports.work import PipelineRunner
 from hansard.application.prepare import Prepare, PrepareAudio
@@ -188,6 +189,10 @@ class Workshop:
     @property
     def delete_audio(self) -> DeleteAudio:
         return DeleteAudio(self.database.unit_of_work, self.clock)
+
+    @property
+    def orphans(self) -> Orphans:
+        return Orphans(unit_of_work=self.database.unit_of_work, store=self.store, clock=self.clock)
 
     @property
     def delete_transcription(self) -> DeleteTranscription:

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.s3_server import S3Handler, S3Server
 
 DATA = bytes(range(256)) * 100
 SEVERAL_BLOCKS = os.urandom(1024) * 2500
+MINUTE = timedelta(minutes=1)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOT_STORED = StoredObject(sha256="0" * 64, size_bytes=10)
 
 
@@ -67,6 +70,26 @@ def test_what_was_put_is_read_back(store: AudioStore):
 
 def test_an_object_is_named_by_its_content(store: AudioStore):
     assert store.put(io.BytesIO(DATA)) == StoredObject(sha256=hashlib.sha256(DATA).hexdigest(), size_bytes=len(DATA))
+
+
+def test_all_that_is_stored_is_listed_once_it_is_old_enough(store: AudioStore):
+    stored = {store.put(io.BytesIO(data)) for data in (DATA, b"other", DATA)}
+    store.check()
+
+    assert sorted(store.stored(before=datetime.now(UTC) + MINUTE), key=hash) == sorted(stored, key=hash)
+    assert list(store.stored(before=LONG_AGO)) == []
+
+
+def test_a_store_that_does_not_answer_lists_nothing(tmp_path: Path, s3: S3Server):
+    with s3.refusing(), pytest.raises(StorageError):
+        list(ObjectAudioStore("s3://recordings", tmp_path).stored(before=datetime.now(UTC)))
+
+
+def test_what_else_lies_in_the_store_is_not_listed(tmp_path: Path):
+    store = directory_store(tmp_path)
+    (tmp_path / "not yet there" / "objects" / "notes.txt").write_text("Mine.")
+
+    assert list(store.stored(before=datetime.now(UTC) + MINUTE)) == []
 
 
 def test_putting_starts_at_the_current_position(store: AudioStore):

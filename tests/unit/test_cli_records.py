@@ -1,7 +1,8 @@
 """`hansard transcriptions`, `hansard audio` and `hansard engines`: an operator's hand on what is on record."""
 
+import io
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -128,3 +129,31 @@ SOON = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 )
 def test_a_circuit_is_described_by_what_an_operator_needs(circuit, described_as):
     assert described(circuit) == described_as
+
+
+def orphan(container):
+    stored = container.store.put(io.BytesIO(b"an upload that was cut off"))
+    container.store.stored_at[stored.sha256] = container.clock() - timedelta(days=2)
+    return stored.sha256
+
+
+def test_bytes_that_no_recording_has_are_listed_and_stay(container):
+    name = orphan(container)
+
+    said = run("audio", "orphans").output
+    assert f"{name}  26 bytes" in said
+    assert "--delete" in said
+    assert name in container.store.objects
+
+
+def test_they_are_removed_when_asked_to(container):
+    name = orphan(container)
+
+    assert name in run("audio", "orphans", "--delete").output
+    assert container.store.objects == {}
+
+
+def test_where_there_are_none_it_is_said(container):
+    container.submitted(TALK)
+
+    assert "belongs to a recording" in run("audio", "orphans").output

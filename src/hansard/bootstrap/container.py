@@ -29,6 +29,7 @@ from hansard.application.event_feed import EventFeed
 from hansard.application.fetch import Fetch
 from hansard.application.health import HealthMonitor
 from hansard.application.live_sessions import LiveChange, LiveSessions
+from hansard.application.orphans import Orphans
 from hansard.application.performance import (
     Performance,
     PerformanceRecorder,
@@ -116,6 +117,7 @@ class Container:
     retry: Retry
     cancel: Cancel
     delete_audio: DeleteAudio
+    orphans: Orphans
     delete_transcription: DeleteTranscription
     edit_transcript: EditTranscript
     transcribe: Transcribe
@@ -269,6 +271,7 @@ def build(settings: Settings, *, process: str = "cli") -> Container:
         retry=Retry(unit_of_work, submit, now),
         cancel=Cancel(unit_of_work, now),
         delete_audio=DeleteAudio(unit_of_work, now),
+        orphans=Orphans(unit_of_work=unit_of_work, store=store, clock=now),
         delete_transcription=DeleteTranscription(unit_of_work, now),
         edit_transcript=EditTranscript(unit_of_work, now),
         transcribe=Transcribe(

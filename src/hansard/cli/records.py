@@ -11,11 +11,6 @@ audio = typer.Typer(help="The recordings on record.", no_args_is_help=True)
 Id = Annotated[UUID, typer.Argument(metavar="ID")]
 
 
-@audio.callback()
-def _audio() -> None:  # pyright: ignore[reportUnusedFunction] - Typer would else drop the command's own name
-    ...
-
-
 @transcriptions.command()
 def cancel(transcription_id: Id) -> None:
     """Stop a transcription. What was recognised so far is kept."""
@@ -54,3 +49,27 @@ def delete_audio(audio_id: Id) -> None:
     with opened_container() as container:
         container.delete_audio(audio_id)
     typer.echo("It is deleted; a worker erases its bytes.")
+
+
+@audio.command()
+def orphans(
+    delete: Annotated[bool, typer.Option("--delete", help="Remove them from the store.")] = False,
+) -> None:
+    """List stored bytes that no recording has, for a day or longer: uploads that a crash cut off.
+
+    Before you remove any, be sure that no other service keeps its recordings in the same place, and that the database
+    is not an older one than the store: their recordings would be among these.
+    """
+    from hansard.cli.start import opened_container
+
+    count = size_bytes = 0
+    with opened_container() as container:
+        for stored in container.orphans.find():
+            if not delete or container.orphans.remove(stored):
+                typer.echo(f"{stored.sha256}  {stored.size_bytes} bytes")
+                count, size_bytes = count + 1, size_bytes + stored.size_bytes
+    if not count:
+        typer.echo("Every object of the store belongs to a recording, or is less than a day old.")
+    else:
+        done = "were removed" if delete else "belong to no recording; --delete removes them"
+        typer.echo(f"{count} objects, {size_bytes / 1e6:.1f} MB, {done}.")

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -45,6 +45,9 @@ CHECK_BYTES = 64 * 1024
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+_PATH = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/([0-9a-f]{64})")
+"""As `_path` makes it."""
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """As obstore's messages spell it: it has classes for few of them."""
@@ -95,6 +98,14 @@ class ObjectAudioStore:
                 obstore.delete(self._store, _path(stored))
             except FileNotFoundError:
                 return
+
+    def stored(self, *, before: datetime) -> Iterator[StoredObject]:
+        """What is named otherwise is somebody else's, and left out."""
+        with _errors_translated():
+            for listed in obstore.list(self._store):  # pyright: ignore[reportUnknownMemberType] - of Arrow, unused here
+                for each in listed:
+                    if (name := _PATH.fullmatch(each["path"])) and each["last_modified"] < before:
+                        yield StoredObject(sha256=name[1], size_bytes=each["size"])
 
     def check(self) -> None:
         """Tells a store that is full (`storage_full`) from one that keeps us out (`storage_denied`) and one that does

@@ -34,6 +34,10 @@ class AudioStore(Protocol):
         """Remove the bytes; removing what is not there is no error."""
         ...
 
+    def stored(self, *, before: datetime) -> Iterator[StoredObject]:
+        """All objects that were stored before that time, in any order."""
+        ...
+
     def check(self) -> None:
         """Write, read and remove a few bytes. Raises `StorageError` when that cannot be done."""
         ...
