@@ -5,6 +5,7 @@ The server is the embedded one, started when the first test asks for it, and gon
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Not pytest's own temporary directory: as root, the database's user could not enter it.
         os.environ[SERVER_DIRECTORY] = f"/tmp/hansard-tests-{os.getpid()}"
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell has what it starts with `&` ignore Ctrl+C. What the tests start would inherit that.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -141,6 +141,6 @@ def unanswered(*_: object, **__: object) -> None:
 def cut_all_connections(engine: Engine) -> None:
     with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
         other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity "
             "WHERE application_name = 'tests' AND datname = current_database()"
         )
