@@ -85,8 +85,8 @@ def test_why_a_server_cannot_be_started_again_is_told(postgres: str, monkeypatch
     def revive() -> None:
         raise StorageError("Its disk is full.")
 
-    engine = database.connect(postgres, revive=revive)
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
+    engine = database.connect(postgres, revive=revive)
     monkeypatch.setattr(psycopg.Connection, "connect", unanswered)
     with pytest.raises(StorageError, match="disk is full"), SqlUnitOfWork(engine, TranscriptionJobs) as uow:
         uow.events.of(uuid4())
