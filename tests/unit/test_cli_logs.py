@@ -77,6 +77,7 @@ def test_the_lines_of_all_processes_come_in_order_of_time() -> None:
         (["--lines", "2"], ["Retried.", "Broken."]),
         (["--request", "aaaa", "--level", "WARNING"], ["Retried."]),
         (["--request", "none"], []),
+        (["--request", "None"], []),
     ],
 )
 def test_only_what_is_asked_for_is_shown(options: list[str], shown: list[str]) -> None:

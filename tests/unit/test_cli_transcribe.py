@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from hansard.application.origin import acting
 from hansard.cli import transcribe as command
 from hansard.cli.journal import FILE_NAME
 from hansard.cli.local_transcriptions import LOOK_FOR_WORKERS_SECONDS, LocalTranscriptions
@@ -392,6 +393,13 @@ def test_a_worker_that_dies_is_told_rather_than_waited_for(container, talk):
         worker.exit_code = 1
         with pytest.raises(HansardError, match="exit code 1"):
             transcriptions.standing(transcriptions.submit(talk, Parameters()))
+
+
+def test_a_transcription_names_the_command_that_asked_for_it(container, talk):
+    with acting(request_id="command-7"):
+        transcription_id = local(container).submit(talk, Parameters())
+
+    assert container.transcription(transcription_id).request_id == "command-7"
 
 
 def test_somebody_at_a_terminal_comes_before_an_archive(container, talk):

@@ -18,6 +18,7 @@ from typing import Protocol
 from uuid import UUID
 
 from hansard import formats
+from hansard.application.origin import current_origin
 from hansard.bootstrap import Container
 from hansard.cli.start import opened_container
 from hansard.cli.transcriptions import Standing
@@ -65,7 +66,11 @@ class LocalTranscriptions:
         urgent = replace(parameters, priority=SOMEBODY_WAITS)
         with file.open("rb") as source:
             made = self.container.submit_upload(
-                source, file_name=file.name, parameters=urgent, idempotency_key=idempotency_key
+                source,
+                file_name=file.name,
+                parameters=urgent,
+                request_id=current_origin().request_id,
+                idempotency_key=idempotency_key,
             )
         return made.id
 

@@ -49,7 +49,7 @@ class Wanted:
             and (line["level"] not in LEVELS or LEVELS.index(line["level"]) >= LEVELS.index(self.level))
             and (self.process is None or line["process"] == self.process)
             and all(
-                wanted is None or str(line.get(name)).startswith(wanted)
+                wanted is None or str(line.get(name) or "").startswith(wanted)
                 for name, wanted in (
                     ("request_id", self.request_id),
                     ("transcription_id", self.transcription_id),
