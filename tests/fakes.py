@@ -64,7 +64,7 @@ from hansard.domain.transcription import AttemptKind, AttemptOutcome, Parameters
 from hansard.domain.webhook import Webhook
 from hansard.persistence import search_query
 from hansard.persistence.event_mapping import event_to_row
-from hansard.persistence.search_terms import tokens
+from hansard.persistence.search_terms import as_written, opening, tokens
 from tests.fake_webhooks import FakeDeliveryRepository, FakeWebhookRepository, deliveries_of
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -796,11 +796,11 @@ class _FakeSearchIndex:
         if cursor is not None and not cursor.isdecimal():
             raise InvalidRequest("That cursor is not one of ours.", code="invalid_cursor")
         hits = [
-            _hit(transcription, audio, segment, search_query.places(words, tokens(segment.text), None, {}))
+            _hit(transcription, audio, segment, search_query.places(words, tokens(segment.text), after, None, {}))
             for transcription, audio in self._transcriptions(query, owner)
-            for segment in self.data.transcripts[transcription.id].segments
+            for segment, after in _with_what_follows(self.data.transcripts[transcription.id].segments)
             if query.speaker in (None, segment.speaker) and query.language in (None, segment.language)
-            if any(_is_said(each, segment.text) for each in words.alternatives)
+            if any(_is_said(each, segment.text, after) for each in words.alternatives)
         ]
         first = int(cursor or 0)
         return Page(
@@ -819,10 +819,16 @@ class _FakeSearchIndex:
                 yield row, audio
 
 
-def _is_said(alternative: search_query.Alternative, text: str) -> bool:
+def _with_what_follows(segments: Sequence[Segment]) -> Iterator[tuple[Segment, list[set[str]]]]:
+    for number, segment in enumerate(segments, start=1):
+        following = opening(tokens(each.text) for each in segments[number:])
+        yield segment, [as_written(token) for token in following]
+
+
+def _is_said(alternative: search_query.Alternative, text: str, after: Sequence[set[str]]) -> bool:
     def said(phrase: search_query.Phrase) -> bool:
         only = search_query.Words((search_query.Alternative((phrase,), ()),))
-        return bool(search_query.places(only, tokens(text), None, {}))
+        return bool(search_query.places(only, tokens(text), after, None, {}))
 
     return all(map(said, alternative.wanted)) and not any(map(said, alternative.unwanted))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from hansard.application.ports.records import SearchHit, SearchQuery, UnitOfWork
+from hansard.application.ports.records import PHRASE_REACH, SearchHit, SearchQuery, UnitOfWork
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.transcript import Segment, Transcript
 from hansard.persistence.unit_of_work import SqlUnitOfWork
@@ -108,6 +108,71 @@ def test_where_words_have_no_times_it_is_that_of_the_segment(database: Database)
     keep(database, Segment(start_seconds=3, end_seconds=4, text="At noon.", language="en"))
     (hit,) = find(database, "noon")
     assert [match.seconds for match in hit.matches] == [3.0]
+
+
+# ── Phrases that go on in the next segment ───────────────────────────────────────────────────────────────
+
+SPEECH = ("We meet at", "noon.", "Then the harbour", "", "committee meets, and the", "next of the harbour committee's")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ('"at noon"', [0]),
+        ('"meet at noon then the harbour committee"', [0]),
+        ('"harbour committee"', [2, 5]),
+        ('"the harbour comm*"', [2, 5]),
+        ('"noon then"', [1]),
+        ('"the next"', [4]),
+        ('"noon harbour"', []),
+        ('"at then"', []),
+        ("at noon", []),
+        ("noon", [1]),
+        ("noo*", [1]),
+        ('the -"harbour committee"', [4]),
+        ('"noon then" OR "the next"', [1, 4]),
+        ('"noon then" meet', []),
+    ],
+)
+def test_a_phrase_is_found_in_the_segment_in_which_it_begins(database: Database, words: str, found: list[int]) -> None:
+    keep(database, *SPEECH)
+    assert times(find(database, words)) == found
+
+
+def test_of_a_phrase_that_goes_on_it_is_marked_what_is_in_the_segment(database: Database) -> None:
+    keep(database, "In the harbour,", "the committee's harbour.")
+    (hit,) = find(database, '"the harbour the committee" in')
+    assert [(hit.segment.text[match.start : match.end], match.seconds) for match in hit.matches] == [
+        ("In", 0.0),
+        ("the harbour", 0.1),
+    ]
+
+
+def test_where_a_segment_ends_as_a_phrase_begins_it_need_not_go_on(database: Database) -> None:
+    keep(database, "the harbour, the", "midnight")
+    (hit,) = find(database, '"the harbour" OR "the noon"')
+    assert [hit.segment.text[match.start : match.end] for match in hit.matches] == ["the harbour"]
+
+
+def test_in_scripts_without_spaces_a_phrase_may_be_cut_anywhere(database: Database) -> None:
+    keep(database, "東京大", "学で会", "議")
+    for words in ("東京大学", '"東京大学で会"', "京大学で"):
+        assert times(find(database, words)) == [0], words
+    assert times(find(database, "学で会議")) == [1]
+    assert find(database, "東京大会") == []
+
+
+@pytest.mark.parametrize(("beyond", "found"), [(PHRASE_REACH, [0]), (PHRASE_REACH + 1, [])])
+def test_how_far_a_phrase_may_go_on(database: Database, beyond: int, found: list[int]) -> None:
+    following = [f"word{number}" for number in range(beyond)]
+    keep(database, "We begin", " ".join(following[:5]), " ".join(following[5:]))
+    assert times(find(database, f'"begin {" ".join(following)}"')) == found
+
+
+def test_a_phrase_of_one_speaker_may_go_on_with_another(database: Database) -> None:
+    keep(database, a_segment(0, "we meet", speaker="Ann"), a_segment(1, "at noon", speaker="Ben"))
+    assert times(find(database, '"meet at noon"', speaker="Ann")) == [0]
+    assert find(database, '"meet at noon"', speaker="Ben") == []
 
 
 # ── Filters ──────────────────────────────────────────────────────────────────────────────────────────────

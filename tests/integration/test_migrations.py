@@ -25,6 +25,7 @@ from hansard.persistence import database, migrate, tables
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
 from hansard.queue.schema import apply_schema, missing_migrations
+from tests.search_library import find, keep, times
 
 
 @pytest.fixture
@@ -56,6 +57,24 @@ def test_the_migrations_make_what_the_tables_say(empty: Engine) -> None:
     migrate.upgrade(empty)
     with empty.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+def test_phrases_that_go_on_are_found_in_what_was_kept_before(empty: Engine) -> None:
+    migrate.upgrade(empty, [apply_schema])
+    keep(lambda: SqlUnitOfWork(empty, TranscriptionJobs), "We meet at", "noon.")
+    before = """
+        UPDATE alembic_version SET version_num = '0004';
+        UPDATE searchable_segments SET lexemes = ts_delete(lexemes, ARRAY['>noon'])
+    """
+    with empty.begin() as connection:
+        connection.exec_driver_sql(before)
+    assert phrases_found(empty, '"at noon"') == []
+    migrate.upgrade(empty)
+    assert phrases_found(empty, '"at noon"') == [0]
+
+
+def phrases_found(engine: Engine, words: str) -> list[float]:
+    return times(find(lambda: SqlUnitOfWork(engine, TranscriptionJobs), words))
 
 
 def test_migrating_again_changes_nothing(empty: Engine) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from hansard.application.ports.records import SearchQuery, UnitOfWork
+from hansard.application.ports.records import PHRASE_REACH, SearchQuery, UnitOfWork
 from hansard.domain.errors import InvalidRequest
 from hansard.domain.revision import Change, Revision, difference
 from hansard.domain.transcript import Segment
@@ -22,6 +22,10 @@ from tests.fakes import FakeDatabase
 from tests.search_library import NOON, a_segment, find, keep, times
 
 Database = Callable[[], UnitOfWork]
+
+DATABASE_IS_SHARED = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 
 
 @pytest.fixture
@@ -285,13 +289,41 @@ def test_of_several_that_begin_together_only_the_corrected_one_changes(database:
     assert len(find(database, "midnight")) == 1
 
 
-def test_a_correction_writes_only_what_it_changed(database: Database, engine: Engine) -> None:
-    made = keep(database, *(f"noon {number}" for number in range(20)))
+@pytest.mark.parametrize(
+    ("words_each", "also"), [(PHRASE_REACH, {6.0}), (PHRASE_REACH - 1, {5.0, 6.0}), (5, {3.0, 4.0, 5.0, 6.0})]
+)
+def test_a_correction_writes_only_what_it_changed_and_what_leads_there(
+    database: Database, engine: Engine, words_each: int, also: set[float]
+) -> None:
+    segments = [a_segment(number, " ".join(["noon"] * words_each)) for number in range(20)]
+    made = keep(database, *segments)
     before = written(engine, made.id)
-    segments = [a_segment(number, f"noon {number}") for number in range(20)]
     revise(database, made, *segments[:7], a_segment(7, "midnight"), *segments[8:])
     changed = {start for start, row in written(engine, made.id).items() if row != before[start]}
-    assert changed == {7.0}
+    assert changed == {7.0} | also
+
+
+SAID = st.lists(st.sampled_from(["one", "two", "three"]), max_size=12).map(" ".join)
+
+
+@DATABASE_IS_SHARED
+@given(before=st.lists(SAID, min_size=1, max_size=12), after=st.lists(SAID, min_size=1, max_size=12))
+def test_after_a_correction_it_is_as_if_it_had_always_been_so(
+    database: Database, engine: Engine, before: list[str], after: list[str]
+) -> None:
+    corrected = [a_segment(number, each) for number, each in enumerate(after)]
+    made = keep(database, *before)
+    revise(database, made, *corrected)
+    anew = keep(database, *corrected)
+    assert findable(engine, made.id) == findable(engine, anew.id)
+
+
+def findable(engine: Engine, transcription_id: UUID) -> list[tuple[float, str]]:
+    query = text(
+        "SELECT start_seconds, lexemes::text FROM searchable_segments WHERE transcription_id = :id ORDER BY 1, number"
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(query, {"id": transcription_id}).tuples())
 
 
 def written(engine: Engine, transcription_id: UUID) -> dict[float, str]:
@@ -318,10 +350,6 @@ def test_all_can_be_made_findable_anew(database: Database, engine: Engine) -> No
 
 
 # ── Whatever is said, whatever is written ────────────────────────────────────────────────────────────────
-
-DATABASE_IS_SHARED = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
-)
 
 
 @DATABASE_IS_SHARED

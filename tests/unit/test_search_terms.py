@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hansard.persistence.search_terms import Kind, label, lexemes, tokens, vector
+from hansard.persistence.search_terms import Kind, label, lexemes, lexemes_after, tokens, vector
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,11 @@ def test_no_two_lists_of_names_have_one_label() -> None:
 
 
 def test_a_vector_has_each_term_once_with_all_its_positions() -> None:
-    assert vector(tokens("one two one"), None, {}, ["=owner"]) == "'one':1,3 'two':2 '=owner'"
+    assert vector(tokens("one two one"), [], None, {}, ["=owner"]) == "'one':1,3 'two':2 '=owner'"
+
+
+def test_a_vector_knows_what_comes_after_the_text_as_it_is_written() -> None:
+    stems = {"en": {"houses": "hous"}}
+    stored = vector(tokens("houses"), tokens("houses café"), "en", stems, [])
+    assert sorted(stored.split()) == ["':en:hous':1", "'>cafe':3", "'>café':3", "'>houses':2", "'houses':1"]
+    assert lexemes_after({">houses": [2], ">café": [3], ">cafe": [3], "houses": [1]}) == [{"houses"}, {"café", "cafe"}]

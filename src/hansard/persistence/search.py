@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     Select,
     and_,
     any_,
@@ -120,7 +121,14 @@ class SqlSearchIndex:
         if not places:
             return ()
         query = (
-            select(_segments, _transcriptions.c.audio_id, _audio_files.c.file_name)
+            select(
+                *_KEY,
+                _segments.c.language,
+                _segments.c.segment,
+                _after().label("after"),
+                _transcriptions.c.audio_id,
+                _audio_files.c.file_name,
+            )
             .join_from(_segments, _transcriptions)
             .join(_audio_files)
             .where(tuple_(*_KEY).in_([place[1:] for place in places]))
@@ -220,7 +228,8 @@ def _is_named(file_name: str) -> ColumnElement[bool]:
 
 def _hit(place: _Place, row: Row[Any], words: Words, stems: Stems) -> SearchHit:
     segment = transcript_mapping.segment_from_json(row.segment)
-    spots = search_query.places(words, search_terms.tokens(segment.text), row.language, stems)
+    lexemes_after = search_terms.lexemes_after(row.after or {})
+    spots = search_query.places(words, search_terms.tokens(segment.text), lexemes_after, row.language, stems)
     word_starts = list(_word_starts(segment))
     return SearchHit(
         transcription_id=place.transcription_id,
@@ -230,6 +239,13 @@ def _hit(place: _Place, row: Row[Any], words: Words, stems: Stems) -> SearchHit:
         segment=segment,
         matches=tuple(SearchMatch(start, end, _seconds_at(start, word_starts, segment)) for start, end in spots),
     )
+
+
+def _after() -> ScalarSelect[Any]:
+    """What a segment is found by that comes after it, with its positions; NULL where that is nothing."""
+    indexed = func.unnest(_segments.c.lexemes).table_valued("lexeme", "positions", "weights")
+    is_after = func.starts_with(indexed.c.lexeme, search_terms.after(""))
+    return select(func.jsonb_object_agg(indexed.c.lexeme, indexed.c.positions)).where(is_after).scalar_subquery()
 
 
 def _word_starts(segment: Segment) -> Iterator[tuple[int, float]]:

@@ -2,19 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, any_, delete, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from hansard.application.ports.records import SearchQuery
+from hansard.application.ports.records import PHRASE_REACH, SearchQuery
 from hansard.domain.languages import base_language
 from hansard.domain.revision import Hunk
 from hansard.domain.transcript import Segment, Transcript
 from hansard.domain.transcription import Transcription
 from hansard.persistence import mapping, search_terms, statements, tables, transcript_mapping
 from hansard.persistence.search_terms import STEMMERS, Kind, Stems, Token, label
-from hansard.persistence.values import Row
+from hansard.persistence.values import Row, storable
 
 _STEMS = text("""
     SELECT language, word, (ts_lexize(dictionary.oid::regdictionary, word))[1] AS stem
@@ -27,20 +28,22 @@ _STEMS = text("""
 
 def add(connection: Connection, transcription: Transcription, transcript: Transcript) -> None:
     """Make a transcript findable of which nothing is."""
-    _insert(connection, transcription, transcript, transcript.segments)
+    _insert(connection, transcription, transcript, range(len(transcript.segments)))
 
 
 def index_changes(
-    connection: Connection, transcription: Transcription, transcript: Transcript, hunks: Iterable[Hunk]
+    connection: Connection, transcription: Transcription, transcript: Transcript, hunks: Sequence[Hunk]
 ) -> None:
     """Make it findable as it is now, where `hunks` are all that changed. Rows are known by their time, so the others
-    are left alone.
+    are left alone, but for those that phrases lead from to what changed.
     """
     table = tables.searchable_segments
+    segments = transcript.segments
     starts = {segment.start_seconds for hunk in hunks for segment in (*hunk.removed, *hunk.inserted)}
+    starts.update(segments[number].start_seconds for place in _places(hunks) for number in _leading_to(segments, place))
     began_then = table.c.start_seconds == any_(literal(sorted(starts), ARRAY(tables.NUMBER)))
     connection.execute(delete(table).where(table.c.transcription_id == transcription.id, began_then))
-    changed = [segment for segment in transcript.segments if segment.start_seconds in starts]
+    changed = [number for number, segment in enumerate(segments) if segment.start_seconds in starts]
     _insert(connection, transcription, transcript, changed)
 
 
@@ -87,33 +90,67 @@ def filters(query: SearchQuery, owner: str) -> list[str]:
     return [label("owner", owner), *_metadata_labels(query.metadata), *_labels(query.speaker, query.language)]
 
 
+def _places(hunks: Iterable[Hunk]) -> Iterator[int]:
+    """Where the hunks begin, in segments of the state after."""
+    shift = 0
+    for hunk in hunks:
+        yield hunk.at + shift
+        shift += len(hunk.inserted) - len(hunk.removed)
+
+
+def _leading_to(segments: Sequence[Segment], place: int) -> Iterator[int]:
+    """The segments that are found by what is at a place after them, the last of them first."""
+    between = 0
+    while place > 0 and between < PHRASE_REACH:
+        place -= 1
+        yield place
+        between += len(_tokens(segments[place]))
+
+
+def _texts(segments: Sequence[Segment], numbers: Iterable[int]) -> list[tuple[list[Token], list[Token]]]:
+    """The tokens of each segment that is named, and those that come after it."""
+
+    @cache
+    def tokens(number: int) -> list[Token]:
+        return _tokens(segments[number])
+
+    return [(tokens(number), search_terms.opening(map(tokens, range(number + 1, len(segments))))) for number in numbers]
+
+
+def _tokens(segment: Segment) -> list[Token]:
+    return search_terms.tokens(storable(segment.text))
+
+
 def _insert(
-    connection: Connection, transcription: Transcription, transcript: Transcript, segments: Sequence[Segment]
+    connection: Connection, transcription: Transcription, transcript: Transcript, numbers: Iterable[int]
 ) -> None:
-    stored = [transcript_mapping.segment_to_json(segment) for segment in segments if segment.text]
-    if not stored:
+    """`numbers` are those of the segments, in order."""
+    segments = transcript.segments
+    said = [number for number in numbers if segments[number].text]
+    if not said:
         return
+    stored = [transcript_mapping.segment_to_json(segments[number]) for number in said]
+    texts = _texts(segments, said)
     common = [label("owner", transcription.owner), *_metadata_labels(transcription.parameters.metadata)]
     languages = [_language(segment["language"] or transcript.language) for segment in stored]
-    tokens = [search_terms.tokens(segment["text"]) for segment in stored]
-    stems = stems_of(connection, words_of(zip(languages, tokens, strict=True)))
-    numbers: Counter[float] = Counter()
+    stems = stems_of(connection, words_of(zip(languages, (tokens for tokens, _ in texts), strict=True)))
+    begun: Counter[float] = Counter()
     rows: list[Row] = []
-    for segment, language, each in zip(stored, languages, tokens, strict=True):
+    for segment, language, (tokens, tokens_after) in zip(stored, languages, texts, strict=True):
         start = segment["start_seconds"]
         labels = [*common, *_labels(segment["speaker"], language)]
         rows.append(
             {
                 "transcription_id": transcription.id,
                 "start_seconds": start,
-                "number": numbers[start],
+                "number": begun[start],
                 "created_at": transcription.created_at,
                 "language": language,
                 "segment": segment,
-                "lexemes": search_terms.vector(each, language, stems, labels),
+                "lexemes": search_terms.vector(tokens, tokens_after, language, stems, labels),
             }
         )
-        numbers[start] += 1
+        begun[start] += 1
     connection.execute(insert(tables.searchable_segments), rows)
 
 

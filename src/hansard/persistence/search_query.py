@@ -1,7 +1,7 @@
 """What people write to search, as PostgreSQL is asked for it, and where in a text it is found.
 
     harbour committee           both words, in any form: "harbours", "committees"
-    "harbour committee"         one after the other, as they are written
+    "harbour committee"         one after the other, as they are written; it may go on in the next text
     harbour -committee          the one without the other
     harbour committee OR port   either both of the first, or the other
     harb*                       words that begin so
@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hansard.application.ports.records import PHRASE_REACH
 from hansard.domain.errors import InvalidRequest
 from hansard.persistence import search_terms
 from hansard.persistence.search_terms import Kind, Stems, Token
@@ -34,8 +35,18 @@ class Term:
     kind: Kind = Kind.WORD
 
 
-Phrase = tuple[Term, ...]
-"""Terms one after the other; often only one."""
+Terms = tuple[Term, ...]
+"""One after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Often only one term. `over_the_end` are the ways in which it may begin in a text and go on in the next: what is
+    in each of the two.
+    """
+
+    terms: Terms
+    over_the_end: tuple[tuple[Terms, Terms], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +67,12 @@ class Words:
     def stemmed(self) -> frozenset[str]:
         """The words whose stems count too."""
         phrases = (phrase for each in self.alternatives for phrase in (*each.wanted, *each.unwanted))
-        return frozenset(term.text for phrase in phrases for term in phrase if _has_forms(term))
+        return frozenset(term.text for phrase in phrases for term in phrase.terms if _has_forms(term))
 
     @property
     def have_order(self) -> bool:
         """Whether some of what is wanted must stand one after the other."""
-        return any(len(phrase) > 1 for each in self.alternatives for phrase in each.wanted)
+        return any(len(phrase.terms) > 1 for each in self.alternatives for phrase in each.wanted)
 
 
 def parse(written: str) -> Words:
@@ -84,7 +95,7 @@ def parse(written: str) -> Words:
             help='Write at least one word, such as: harbour "annual report" -draft comm*',
         )
     words = Words(tuple(alternatives))
-    if sum(len(phrase) for each in alternatives for phrase in (*each.wanted, *each.unwanted)) > MOST_TERMS:
+    if sum(len(phrase.terms) for each in alternatives for phrase in (*each.wanted, *each.unwanted)) > MOST_TERMS:
         raise InvalidRequest(
             f"More than {MOST_TERMS} words are looked for.", code="query_too_long", help="Look for fewer."
         )
@@ -97,16 +108,25 @@ def to_tsquery(words: Words, stems: Stems, labels: Sequence[str]) -> str:
     return " & ".join([f"({either})", *map(search_terms.quoted, labels)])
 
 
-def places(words: Words, text_tokens: Sequence[Token], language: str | None, stems: Stems) -> list[tuple[int, int]]:
-    """Where in a text, from character to character, is what it was found for: in order, none overlapping another.
+def places(
+    words: Words,
+    text_tokens: Sequence[Token],
+    lexemes_after: Sequence[set[str]],
+    language: str | None,
+    stems: Stems,
+) -> list[tuple[int, int]]:
+    """Where in a text, from character to character, is what it was found for: in order, none overlapping another. Of a
+    phrase that goes on after the text, that is what is in the text.
 
     `stems` are those of the words and of the text.
     """
     lexemes = [search_terms.lexemes(token, language, stems) for token in text_tokens]
     phrases = {phrase for each in words.alternatives for phrase in each.wanted}
-    spots = sorted(spot for phrase in phrases for spot in _spots(phrase, text_tokens, lexemes, stems))
+    spots = [spot for phrase in phrases for spot in _spots(phrase.terms, text_tokens, lexemes, stems)]
+    for phrase in phrases:
+        spots += _spots_at_the_end(phrase, text_tokens, lexemes, lexemes_after, stems)
     merged: list[tuple[int, int]] = []
-    for start, end in spots:
+    for start, end in sorted(spots):
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
@@ -114,11 +134,23 @@ def places(words: Words, text_tokens: Sequence[Token], language: str | None, ste
     return merged
 
 
-def _phrase(item: re.Match[str]) -> Phrase:
+def _phrase(item: re.Match[str]) -> Phrase | None:
     quoted = item["phrase"] is not None
     written: str = item["phrase"] if quoted else item["word"]
+    terms = _terms(written, quoted=quoted)
+    if len(terms) < 2:
+        return Phrase(terms) if terms else None
+    # Taken apart where a token begins: also between two characters of a script that has no spaces.
+    cuts = [token.start for token in search_terms.tokens(written)][1:][-PHRASE_REACH:]
+    over_the_end = (
+        (_terms(written[:cut], quoted=quoted, ends_the_text=True), _terms(written[cut:], quoted=quoted)) for cut in cuts
+    )
+    return Phrase(terms, tuple(over_the_end))
+
+
+def _terms(written: str, *, quoted: bool, ends_the_text: bool = False) -> Terms:
     found = search_terms.tokens(written)
-    if [token.kind for token in found[-2:]] == [Kind.PAIR, Kind.LAST]:
+    if [token.kind for token in found[-2:]] == [Kind.PAIR, Kind.LAST] and not ends_the_text:
         del found[-1]  # The pair has it already.
     return tuple(
         Term(
@@ -150,25 +182,57 @@ def _alternative(alternative: Alternative, stems: Stems) -> str:
 
 
 def _sequence(phrase: Phrase, stems: Stems) -> str:
-    return " <-> ".join(f"({_any_form(term, stems)})" for term in phrase)
+    ways = [[_any_form(term, stems) for term in phrase.terms]]
+    for begun, rest in phrase.over_the_end:
+        ways.append([*(_any_form(term, stems) for term in begun), *map(_after, rest)])
+    return f"({' | '.join(' <-> '.join(way) for way in ways)})"
 
 
 def _any_form(term: Term, stems: Stems) -> str:
-    mark = ":*" if term.prefix else ""
-    return " | ".join(f"{search_terms.quoted(form)}{mark}" for form in _forms(term, stems))
+    return f"({' | '.join(_lexeme(form, term) for form in _forms(term, stems))})"
+
+
+def _after(term: Term) -> str:
+    return _lexeme(search_terms.after(term.text), term)
+
+
+def _lexeme(form: str, term: Term) -> str:
+    return f"{search_terms.quoted(form)}{':*' if term.prefix else ''}"
 
 
 def _spots(
-    phrase: Phrase, text_tokens: Sequence[Token], lexemes: Sequence[set[str]], stems: Stems
+    terms: Terms, text_tokens: Sequence[Token], lexemes: Sequence[set[str]], stems: Stems
 ) -> Iterator[tuple[int, int]]:
-    forms = [frozenset(_forms(term, stems)) for term in phrase]
-    for first in range(len(text_tokens) - len(phrase) + 1):
-        pairs = zip(phrase, forms, lexemes[first : first + len(phrase)], strict=True)
-        if all(_fits(term, of_term, of_token) for term, of_term, of_token in pairs):
-            last = text_tokens[first + len(phrase) - 1]
-            is_character = phrase[-1].kind is Kind.LAST
-            end = min(last.end, last.start + len(phrase[-1].text)) if is_character else last.end
+    sought = _with_forms(terms, stems)
+    for first in range(len(text_tokens) - len(terms) + 1):
+        if _fit(sought, lexemes[first : first + len(terms)]):
+            last = text_tokens[first + len(terms) - 1]
+            is_character = terms[-1].kind is Kind.LAST
+            end = min(last.end, last.start + len(terms[-1].text)) if is_character else last.end
             yield text_tokens[first].start, end
+
+
+def _spots_at_the_end(
+    phrase: Phrase,
+    text_tokens: Sequence[Token],
+    lexemes: Sequence[set[str]],
+    lexemes_after: Sequence[set[str]],
+    stems: Stems,
+) -> Iterator[tuple[int, int]]:
+    for begun, rest in phrase.over_the_end:
+        is_begun = _fit(_with_forms(begun, stems), lexemes[-len(begun) :])
+        if is_begun and _fit(_with_forms(rest, stems), lexemes_after[: len(rest)]):
+            yield text_tokens[-len(begun)].start, text_tokens[-1].end
+
+
+def _with_forms(terms: Terms, stems: Stems) -> list[tuple[Term, frozenset[str]]]:
+    return [(term, frozenset(_forms(term, stems))) for term in terms]
+
+
+def _fit(sought: Sequence[tuple[Term, frozenset[str]]], lexemes: Sequence[set[str]]) -> bool:
+    if len(lexemes) != len(sought):
+        return False
+    return all(_fits(term, forms, of_token) for (term, forms), of_token in zip(sought, lexemes, strict=True))
 
 
 def _fits(term: Term, forms: frozenset[str], of_token: set[str]) -> bool:

@@ -6,17 +6,22 @@ Korean, whose particles cling to its words, have no words to tell apart: each of
 with the one after it, and what is looked for is found as a sequence of such pairs.
 
 A word is found as it is written but for case, without its accents, and by its stem in the language that is spoken:
-"Häuser" by "häuser", "hauser" and ":de:haus". No term begins with a colon or an equals sign, so stems and labels stand
-apart, from prefixes too.
+"Häuser" by "häuser", "hauser" and ":de:haus". A phrase may begin in one text and go on in the next; so a text is found
+by what comes after it, too, at the places beyond its end, but by phrases only: ">committee". No term begins with a
+colon, an equals sign or a >, so stems, labels and what comes after stand apart, from prefixes too.
 """
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain, islice
+
+from hansard.application.ports.records import PHRASE_REACH
 
 Stems = Mapping[str, Mapping[str, str]]
 """The stems of words, by language."""
@@ -61,6 +66,8 @@ MOST_TERMS = 10_000
 
 LONGEST_TERM = 200
 """In characters. PostgreSQL takes 2046 bytes."""
+
+_AFTER = ">"
 
 _RUN = re.compile(r"\S+")
 _WITHOUT_SPACES = (
@@ -142,11 +149,44 @@ def stem_in(language: str, stem: str) -> str:
     return f":{language}:{stem}"
 
 
-def vector(text_tokens: Sequence[Token], language: str | None, stems: Stems, labels: Iterable[str]) -> str:
-    """A `tsvector`, as PostgreSQL reads it."""
+def opening(texts: Iterable[Sequence[Token]]) -> list[Token]:
+    """The first `PHRASE_REACH` tokens of texts that follow each other."""
+    return list(islice(chain.from_iterable(texts), PHRASE_REACH))
+
+
+def as_written(token: Token) -> set[str]:
+    """What a phrase finds it by: its other forms are left out."""
+    return lexemes(token, None, {})
+
+
+def after(lexeme: str) -> str:
+    """The lexeme of what comes after a text."""
+    return f"{_AFTER}{lexeme}"
+
+
+def lexemes_after(stored: Mapping[str, Sequence[int]]) -> list[set[str]]:
+    """What comes after a text, in order, each with all that it is found by: from a `tsvector`'s positions."""
+    found: defaultdict[int, set[str]] = defaultdict(set)
+    for lexeme, positions in stored.items():
+        if lexeme.startswith(_AFTER):
+            for position in positions:
+                found[position].add(lexeme.removeprefix(_AFTER))
+    return [found[position] for position in sorted(found)]
+
+
+def vector(
+    text_tokens: Sequence[Token],
+    tokens_after: Sequence[Token],
+    language: str | None,
+    stems: Stems,
+    labels: Iterable[str],
+) -> str:
+    """A `tsvector`, as PostgreSQL reads it; `tokens_after` are the `opening` of what comes after the text."""
+    found_by = [lexemes(token, language, stems) for token in text_tokens]
+    found_by += [set(map(after, as_written(token))) for token in tokens_after]
     places: dict[str, list[str]] = {}
-    for position, token in enumerate(text_tokens, start=1):
-        for lexeme in lexemes(token, language, stems):
+    for position, each in enumerate(found_by, start=1):
+        for lexeme in each:
             places.setdefault(lexeme, []).append(str(position))
     positioned = (f"{quoted(lexeme)}:{','.join(positions)}" for lexeme, positions in places.items())
     return " ".join([*positioned, *map(quoted, labels)])

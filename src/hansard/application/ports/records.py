@@ -177,6 +177,10 @@ class TranscriptRepository(Protocol):
         ...
 
 
+PHRASE_REACH = 16
+"""How many words of a phrase may be in the segments after that in which it begins: most sentences have fewer left."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
     """What to look for. `words` are written as in a web search: "a phrase", -not, OR, prefix*.
@@ -195,8 +199,9 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchHit:
-    """A segment that has what was looked for. `matches` are the places in its text, in characters from `start` to
-    `end`, with the time at which each is said: of the word, where words have times, else of the segment.
+    """A segment that has what was looked for, or in which a phrase begins that goes on after it. `matches` are the
+    places in its text, in characters from `start` to `end`, with the time at which each is said: of the word, where
+    words have times, else of the segment.
     """
 
     transcription_id: UUID

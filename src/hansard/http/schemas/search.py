@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from hansard.application.ports.records import SearchQuery
+from hansard.application.ports.records import PHRASE_REACH, SearchQuery
 from hansard.http.schemas.fields import (
     EXAMPLE_AUDIO_ID,
     EXAMPLE_ID,
@@ -25,7 +25,8 @@ class SearchParameters(PageQuery):
         description='What to look for: `harbour committee` (both words), `"harbour committee"` (one after the other, '
         "as they are written), `-harbour` (without it), `harbour OR port` (either; OR in capitals), `harb*` (what "
         "begins so). A word finds its other forms too, in the language that is spoken: `house` finds *houses*. Case "
-        "does not count, nor do accents that are left out. All is looked for within one segment.",
+        "does not count, nor do accents that are left out. All is looked for within one segment; but what is in "
+        f"quotation marks may go on in those after it, by up to {PHRASE_REACH} words: it is found where it begins.",
         examples=['"annual report" harbour*'],
     )
     speaker: Annotated[PlainText, Field(max_length=200)] | None = Field(
