@@ -45,6 +45,9 @@ SYLLABLES = [consonant + vowel for consonant in "bcdfghklmnprstvwz" for vowel in
 SEQUENCE = ("annual", "general", "meeting")
 """A phrase that one segment in a thousand has."""
 
+OVER_THE_END = ("report", "of", "the", "treasurer")
+"""A phrase that begins in one segment in a thousand, and goes on in the next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -123,6 +126,7 @@ def _kinds(words: Sequence[str]) -> list[Kind]:
         Kind("either of two", lambda draw: SearchQuery(words=f"{rare(draw).words} OR {rare(draw).words}")),
         Kind("common word without another", lambda draw: SearchQuery(words=f"{word(draw, 8, 16)} -{word(draw, 0, 8)}")),
         Kind("phrase in 1 of 1,000", lambda _: SearchQuery(words=f'"{" ".join(SEQUENCE)}"')),
+        Kind("phrase over two segments, 1 of 1,000", lambda _: SearchQuery(words=f'"{" ".join(OVER_THE_END)}"')),
         Kind("phrase of common words", lambda draw: SearchQuery(words=f'"{word(draw, 2, 16)} {word(draw, 2, 16)}"')),
         Kind("phrase that is nowhere", lambda _: SearchQuery(words=f'"{" ".join(reversed(SEQUENCE))}"')),
         Kind("prefix, rare", lambda draw: SearchQuery(words=f"{rare(draw).words[:6]}*")),
@@ -217,6 +221,9 @@ def _add(connection: Connection, number: int, transcript: Transcript) -> Transcr
 
 def _transcript(draw: random.Random, vocabulary: Sequence[str], weights: Sequence[float], count: int) -> Transcript:
     words = draw.choices(vocabulary, cum_weights=weights, k=count * WORDS_IN_A_SEGMENT)
+    for end in range(WORDS_IN_A_SEGMENT, len(words), WORDS_IN_A_SEGMENT):
+        if draw.random() < 0.001:
+            words[end - 2 : end + 2] = OVER_THE_END
     speakers = [f"S{draw.randrange(50)}" for _ in range(4)]
     language = "de" if draw.random() < 0.1 else "en"
     segments: list[Segment] = []
