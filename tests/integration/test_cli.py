@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from hansard import __version__
+from hansard.persistence import embedded
 
 Ended = subprocess.CompletedProcess[str]
 Hansard = Callable[..., Ended]
@@ -159,6 +161,19 @@ def test_the_database_is_made_upgraded_and_stopped(hansard: Hansard) -> None:
     assert (before.returncode, upgraded.returncode, after.returncode, stopped.returncode) == (1, 0, 0, 0)
     assert "Pending" in before.stdout
     assert "Pending" not in after.stdout
+
+
+@pytest.mark.parametrize("command", [["search", "noon"], ["up"]])
+def test_a_command_that_fails_leaves_no_database_running(hansard: Hansard, home: Path, command: list[str]) -> None:
+    hansard("db", "upgrade")
+    with psycopg.connect(embedded.ensure_running(home / "data")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    hansard("db", "stop")
+
+    ended = hansard(*command, HANSARD_PORT=str(_free_port()))
+
+    assert (ended.returncode, embedded.server_process(home / "data")) == (1, None)
+    assert "newer version" in ended.stderr
 
 
 def test_a_database_of_ones_own_is_not_stopped(hansard: Hansard) -> None:

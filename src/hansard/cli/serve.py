@@ -41,21 +41,23 @@ def up(
     _override(host=host, port=port, workers=workers)
     settings = start("up")
     warn_of_unknown_variables()
+    supervisor = Supervisor()
     with listen(settings.host, settings.port) as listener:
-        _prepare(settings)
-        supervisor = Supervisor()
-        own = [sys.executable, "-m", "hansard"]
-        parent = ["--parent", str(os.getpid())]
-        # The API is handed its socket: while it starts or is started again, requests wait and none is refused.
-        supervisor.keep("api", [*own, "api", "--fd", str(listener.fileno()), *parent], pass_fds=[listener.fileno()])
-        for number in range(1, settings.workers + 1):
-            supervisor.keep(f"worker.{number}", [*own, "worker", "--name", f"worker.{number}", *parent])
-        if reload:
-            supervisor.restart_on_change(Path(package).parent)
-        threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
-        supervisor.run()
-    if not supervisor.hurried:
-        stop_database(settings)
+        try:
+            _prepare(settings)
+            own = [sys.executable, "-m", "hansard"]
+            parent = ["--parent", str(os.getpid())]
+            # The API is handed its socket: while it starts or is started again, requests wait and none is refused.
+            supervisor.keep("api", [*own, "api", "--fd", str(listener.fileno()), *parent], pass_fds=[listener.fileno()])
+            for number in range(1, settings.workers + 1):
+                supervisor.keep(f"worker.{number}", [*own, "worker", "--name", f"worker.{number}", *parent])
+            if reload:
+                supervisor.restart_on_change(Path(package).parent)
+            threading.Thread(target=_announce, args=(settings,), name="announce", daemon=True).start()
+            supervisor.run()
+        finally:
+            if not supervisor.hurried:
+                stop_database(settings)
 
 
 def api(

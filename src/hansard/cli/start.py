@@ -1,7 +1,7 @@
 """What commands do first and last: read the settings, set up the log; stop the database that was started for them."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -76,24 +76,23 @@ def opened_container(*, process: str = "cli", make_ready: bool = True) -> "Gener
     if file := log_file(settings, process):
         logging.also_to(file, level=settings.log_level)
     with acting(actor=process, request_id=uuid4().hex, trace_id=new_trace_id()):
-        if make_ready:
-            bootstrap.prepare(settings)
-        container = bootstrap.build(settings, process=process)
         try:
-            yield container
+            if make_ready:
+                bootstrap.prepare(settings)
+            with closing(bootstrap.build(settings, process=process)) as container:
+                yield container
         finally:
-            container.close()
             stop_database(settings)
 
 
 def stop_database(settings: Settings) -> None:
-    """Stop the embedded database, unless somebody else is using it: another `hansard`, a shell."""
-    if settings.database_url is not None:
-        return
+    """Stop the embedded database, if it runs, unless somebody else is using it: another `hansard`, a shell."""
     import psycopg
 
     from hansard.persistence import embedded
 
+    if settings.database_url is not None or embedded.server_process(settings.data_dir) is None:
+        return
     others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     try:
         with psycopg.connect(embedded.ensure_running(settings.data_dir)) as connection:
