@@ -82,7 +82,8 @@ def test_a_full_disk_is_a_problem(tmp_path: Path) -> None:
     assert marks(findings) == [Mark.PROBLEM]
 
 
-def test_a_port_that_somebody_else_has_is_a_problem() -> None:
+def test_a_port_that_somebody_else_has_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "NETWORK_PATIENCE_SECONDS", 0.1)  # who has it does not answer
     with socket.create_server(("127.0.0.1", 0)) as other:
         (finding,) = doctor.examine(settings(port=other.getsockname()[1]), [doctor.address])
 
