@@ -5,8 +5,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
-from hansard.persistence import search_index
-
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -95,9 +93,7 @@ def _searchable_segments() -> None:
         ),
         sa.PrimaryKeyConstraint("transcription_id", "start_seconds", "number", name=op.f("pk_searchable_segments")),
     )
-    # By the code of today, since what is found has to be told apart as what is looked for is. A later migration that
-    # changes this table, or how words are told apart, fills it anew: then this line moves there.
-    search_index.index_all(op.get_bind())
+    # Filled by 0005.
     op.create_index(op.f("ix_searchable_segments_lexemes"), "searchable_segments", ["lexemes"], postgresql_using="gin")
 
 
