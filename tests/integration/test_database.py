@@ -12,6 +12,7 @@ from hansard.domain.errors import ConfigurationError, StorageError
 from hansard.persistence import database
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
+from tests.cut_connections import cut_all_connections
 
 
 @pytest.mark.parametrize("url", ["mysql://root@localhost/hansard", "hansard.db", "postgresql+asyncpg://localhost/x"])
@@ -136,11 +137,3 @@ def test_a_rollback_without_a_server_is_an_outage(postgres: str) -> None:
 
 def unanswered(*_: object, **__: object) -> None:
     raise psycopg.OperationalError("nobody there")
-
-
-def cut_all_connections(engine: Engine) -> None:
-    with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity "
-            "WHERE application_name = 'tests' AND datname = current_database()"
-        )

@@ -10,6 +10,7 @@ from hansard.application.ports.work import Erasure
 from hansard.persistence import database, embedded, migrate
 from hansard.persistence.unit_of_work import SqlUnitOfWork
 from hansard.queue.jobs import TranscriptionJobs
+from tests.cut_connections import cut_all_connections
 from tests.error_table import Provoked, answered, failure_of, provokes, raised_by, start_fails, storage_fails
 from tests.workshop import Workshop, speech
 
@@ -28,14 +29,6 @@ OUT_OF_ORDER = {
 """PostgreSQL's names and numbers for what may be over the next time."""
 
 
-def cut(engine: Engine) -> None:
-    with psycopg.connect(engine.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity "
-            "WHERE application_name = 'tests' AND datname = current_database()"
-        )
-
-
 def raise_in(engine: Engine, number: str) -> None:
     with engine.connect() as connection:
         connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{number}'; END $$"))
@@ -45,7 +38,7 @@ def raise_in(engine: Engine, number: str) -> None:
 def connection_cut(engine: Engine) -> Provoked:
     with SqlUnitOfWork(engine, TranscriptionJobs) as uow:
         uow.events.of(uuid4())
-        cut(engine)
+        cut_all_connections(engine)
         return storage_fails(raised_by(lambda: uow.events.of(uuid4())))
 
 
