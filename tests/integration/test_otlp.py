@@ -22,6 +22,7 @@ CLIENT = 3
 def collector() -> Iterator[Collector]:
     with Collector() as collector:
         yield collector
+        tracing.stop()  # while it is there: who sends to one that is gone goes on trying, and logs it
 
 
 @pytest.fixture
@@ -30,12 +31,6 @@ def messages() -> Iterator[list[str]]:
     handler = logger.add(lambda message: messages.append(message.record["message"]), level="INFO", format="{message}")
     yield messages
     logger.remove(handler)
-
-
-@pytest.fixture(autouse=True)
-def _off_again() -> Iterator[None]:
-    yield
-    tracing.stop()
 
 
 def start(url: str, *, headers: str | None = None) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,7 +46,7 @@ class Hub:
                 hub.answer(self)
 
             def log_message(self, format: str, *args: object) -> None:
-                hub.requests.append(f"{self.command} {self.path}")
+                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -61,6 +62,7 @@ class Hub:
         self.server.server_close()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.requests.append(f"{request.command} {request.path}")
         if self.silent:
             self.released.wait()
             return
@@ -131,17 +133,20 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def models_with(directory: Path, tmp_path: Path) -> Callable[..., WhisperModels]:
-    def make(*, offline: bool = False, contact_seconds: float = 30.0, stall_seconds: float = 30.0) -> WhisperModels:
-        return WhisperModels(
-            directory,
-            offline=offline,
-            contact_seconds=contact_seconds,
-            stall_seconds=stall_seconds,
-            hub_cache=tmp_path / "cache",
-        )
+def models_with(directory: Path, tmp_path: Path) -> Iterator[Callable[..., WhisperModels]]:
+    with ExitStack() as made:
 
-    return make
+        def make(*, offline: bool = False, contact_seconds: float = 30.0, stall_seconds: float = 30.0) -> WhisperModels:
+            models = WhisperModels(
+                directory,
+                offline=offline,
+                contact_seconds=contact_seconds,
+                stall_seconds=stall_seconds,
+                hub_cache=tmp_path / "cache",
+            )
+            return made.enter_context(closing(models))
+
+        yield make
 
 
 @pytest.fixture
@@ -306,6 +311,31 @@ def test_other_processes_see_how_far_it_is_and_do_not_fetch_too(
     download = ModelDownload(REPOSITORY, other.directory, FOLDER, contact_seconds=1, stall_seconds=1)
     with download.claim() as is_ours:
         assert not is_ours
+
+
+@pytest.mark.parametrize("standstill", ["silent", "stalls_at"])
+def test_who_closes_them_ends_the_download_and_keeps_what_has_come(
+    models: WhisperModels, models_with: Callable[..., WhisperModels], hub: Hub, directory: Path, standstill: str
+) -> None:
+    setattr(hub, standstill, 1_000_000)
+    models.fetch_in_background("small")
+    until(lambda: bool(hub.requests) if standstill == "silent" else "%" in models.status("small").detail)
+    models.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "fetch-small"]
+    assert models.status("small").state is EngineState.UNAVAILABLE
+    setattr(hub, standstill, None)
+    models_with().fetch_in_background("small")
+    until(lambda: models.status("small").state is EngineState.READY)
+
+
+def test_who_closes_them_does_not_wait_for_the_next_try(
+    models: WhisperModels, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    models.fetch_in_background("small")
+    until(lambda: models.status("small").state is EngineState.UNAVAILABLE)
+    models.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "fetch-small"]
 
 
 FETCHER = """

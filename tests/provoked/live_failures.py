@@ -33,6 +33,7 @@ def told(container: FakeContainer, talk: Callable[[Any], None]) -> Provoked:
         while (message := socket.receive_json())["type"] != "error":
             pass
         code = socket.receive()["code"]
+    container.live.stop()
     failure = Failure(
         code=message["code"],
         category=Category.CLIENT,

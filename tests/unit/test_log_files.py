@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -143,6 +144,29 @@ def test_files_of_processes_that_are_no_more_go_when_they_are_old(tmp_path: Path
     held.close()
 
     assert sorted(each.name for each in tmp_path.iterdir()) == ["api.jsonl", "notes.txt", "worker.8.jsonl"]
+
+
+def test_a_file_that_is_closed_is_not_taken_for_an_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is slower: here what looks for old files does so no earlier than when `close` waits for it."""
+    awaited = Event()
+    join = Thread.join
+
+    def release_and_join(thread: Thread, timeout: float | None = None) -> None:
+        awaited.set()
+        join(thread, timeout)
+
+    def now() -> datetime:
+        if current_thread().name == "log-files":
+            awaited.wait()
+        return datetime.now(UTC)
+
+    monkeypatch.setattr(Thread, "join", release_and_join)
+    file = log_file(tmp_path, now=now)
+    file.write(line(1))
+    os.utime(tmp_path / "api.jsonl", (time.time() - 15 * 86400,) * 2)
+    file.close()
+
+    assert written(tmp_path) == [line(1)]
 
 
 def test_what_was_not_compressed_when_a_process_died_is_by_the_next(tmp_path: Path) -> None:

@@ -139,7 +139,8 @@ class Container:
         return tuple(model for engine in self.engines.values() for model in engine.models_in_memory)
 
     def close(self) -> None:
-        """Give the databases their connections back."""
+        """End what goes on in the background, and give the databases their connections back."""
+        self.whisper.close()
         self.database.dispose()
         self.analytics_database.close()
 

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event as Flag
 
 from hansard.domain.errors import EngineCrashed, EngineFailed, EngineTimedOut
 from hansard.engines.child import ChildProcess
@@ -118,12 +119,15 @@ class ModelDownload:
         if isinstance(self.state(), DownloadFailure):
             self._record.unlink(missing_ok=True)
 
-    def run(self, on_progress: Callable[[DownloadProgress], None]) -> None:
-        """Fetch the model; only inside `claim`. Raises `DownloadFailed`, and leaves it on record."""
+    def run(self, on_progress: Callable[[DownloadProgress], None], *, stop: Flag | None = None) -> None:
+        """Fetch the model; only inside `claim`.
+
+        Raises `DownloadFailed`, and leaves it on record; `EngineStopped` soon after `stop` is set.
+        """
         if not missing_files(self._target):  # it came while the claim was waited for
             return
         try:
-            for progress in self._fetch():
+            for progress in self._fetch(stop):
                 self._write(progress)
                 on_progress(progress)
             self._keep()
@@ -131,11 +135,12 @@ class ModelDownload:
             self._write(DownloadFailure(code=failed.code, reason=failed.reason, failed_at=time.time()))
             raise
 
-    def _fetch(self) -> Iterator[DownloadProgress]:
+    def _fetch(self, stop: Flag | None) -> Iterator[DownloadProgress]:
         child: ChildProcess[_Order, DownloadProgress | _Refusal] = ChildProcess(_Fetcher, engine=ENGINE)
         try:
             order = _Order(repository=self._repository, destination=str(self._partial))
-            for reply in self._unless_stalled(child.stream(order, patience_seconds=self._contact_seconds)):
+            replies = child.stream(order, patience_seconds=self._contact_seconds, stop=stop)
+            for reply in self._unless_stalled(replies):
                 if isinstance(reply, _Refusal):
                     raise DownloadFailed(reply.code, reply.reason)
                 yield reply

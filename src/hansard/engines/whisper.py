@@ -122,6 +122,10 @@ class WhisperEngine:
         """Have the model fetched, if it isn't here and may be; `status` tells how far it is."""
         self._models.fetch_in_background(self.default_model)
 
+    def close(self) -> None:
+        """Fetch nothing more in the background."""
+        self._models.close()
+
     def model_for(self, request: Recognition) -> str:
         name = request.model or self.default_model
         directory = self._models.locate(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from loguru import logger
 
 from hansard.application.ports.engines import EngineState, EngineStatus
-from hansard.domain.errors import EngineUnavailable
+from hansard.domain.errors import EngineStopped, EngineUnavailable
 from hansard.engines.model_download import (
     ENGINE,
     REQUIRED_FILES,
@@ -101,7 +101,8 @@ class WhisperModels:
         self.contact_seconds = contact_seconds
         self._stall_seconds = stall_seconds
         self._hub_cache = hub_cache
-        self._in_background: set[str] = set()
+        self._in_background: dict[str, threading.Thread] = {}
+        self._closed = threading.Event()
 
     def locate(self, name: str) -> Path | None:
         """The directory of a whole model, or None. Looks at this machine only."""
@@ -153,8 +154,15 @@ class WhisperModels:
         if name in self._in_background or self.locate(name) is not None or self._obstacle(name) is not None:
             return
         self._download(name).forget_failure()
-        self._in_background.add(name)
-        threading.Thread(target=self._see_to_it, args=(name,), name=f"fetch-{name}", daemon=True).start()
+        thread = threading.Thread(target=self._see_to_it, args=(name,), name=f"fetch-{name}", daemon=True)
+        self._in_background[name] = thread
+        thread.start()
+
+    def close(self) -> None:
+        """Fetch nothing more in the background. The files that have come whole stay for the next attempt."""
+        self._closed.set()
+        for thread in tuple(self._in_background.values()):
+            thread.join()
 
     def _see_to_it(self, name: str) -> None:
         log = logger.bind(engine=ENGINE, model=name)
@@ -163,30 +171,35 @@ class WhisperModels:
                 state = self._download(name).state()
                 if not isinstance(state, DownloadFailure) or time.time() - state.failed_at >= RETRY_SECONDS:
                     self._try(name)
-                time.sleep(POLL_SECONDS)
+                if self._closed.wait(POLL_SECONDS):
+                    return
             log.info("The Whisper model is here.")
+        except EngineStopped:
+            log.info("The download of the Whisper model is broken off: this process stops. The next one takes it up.")
         except EngineUnavailable as error:
             log.bind(help=error.failure.help).warning("{}", error)
         finally:
-            self._in_background.discard(name)
+            del self._in_background[name]
 
     def _try(self, name: str) -> None:
-        """Raises `EngineUnavailable` where it is no use to try again."""
+        """Raises `EngineUnavailable` where it is no use to try again, `EngineStopped` soon after `close`."""
         try:
-            self._run(name, _ProgressLog(name))
+            self._run(name, _ProgressLog(name), stop=self._closed)
         except EngineUnavailable as error:
             if error.failure.code != "hub_unreachable":
                 raise
             told = logger.bind(engine=ENGINE, model=name, help=error.failure.help, retry_in_seconds=RETRY_SECONDS)
             told.warning("{} It is tried again; HANSARD_OFFLINE=1 stops that.", error)
 
-    def _run(self, name: str, on_progress: Callable[[DownloadProgress], None]) -> bool:
+    def _run(
+        self, name: str, on_progress: Callable[[DownloadProgress], None], *, stop: threading.Event | None = None
+    ) -> bool:
         """False when another process is at it."""
         download = self._download(name)
         try:
             with download.claim() as is_ours:
                 if is_ours:
-                    download.run(on_progress)
+                    download.run(on_progress, stop=stop)
         except DownloadFailed as error:
             raise _Obstacle(error.code, error.reason).as_error(name) from error
         except OSError as error:

@@ -71,11 +71,10 @@ class LogFile:
             self._append(line)
 
     def close(self) -> None:
+        self._finish_packing()  # first: a file that nobody holds any more may look like one to prune
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        if self._packing is not None:
-            self._packing.join()
 
     def _append(self, line: bytes) -> None:
         if self._descriptor is None:
@@ -116,10 +115,13 @@ class LogFile:
 
     def _tidy_up(self) -> None:
         """In a thread: to compress a file takes a moment, and whoever logs may be an event loop."""
-        if self._packing is not None:
-            self._packing.join()
+        self._finish_packing()
         self._packing = threading.Thread(target=self._pack_and_prune, name="log-files")
         self._packing.start()
+
+    def _finish_packing(self) -> None:
+        if self._packing is not None:
+            self._packing.join()
 
     def _pack_and_prune(self) -> None:
         own = re.compile(re.escape(self._path.name.removesuffix(SUFFIX)) + _STAMPED + re.escape(SUFFIX))

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +14,20 @@ def _ids_in_the_log() -> Iterator[None]:
     logger.configure(patcher=add_origin)
     yield
     logger.configure(patcher=lambda record: None)
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    """The records that requests wrote, and nobody else."""
+    records: list[Any] = []
+
+    def keep(message: Any) -> None:
+        if "request_id" in message.record["extra"]:
+            records.append(message.record)
+
+    handler = logger.add(keep, level="DEBUG", format="{message}")
+    yield records
+    logger.remove(handler)
 
 
 @pytest.fixture

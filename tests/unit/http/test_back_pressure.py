@@ -1,25 +1,15 @@
 """When enough is waiting, a request is told when to come back, before it has sent hours of audio."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
 
 import pytest
-from loguru import logger
 
 from hansard.domain.errors import StorageError
 from tests.unit.http.api import TALK, submit, upload
 from tests.workshop import speech
 
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}
-
-
-@pytest.fixture
-def log() -> Iterator[list]:
-    records = []
-    handler = logger.add(lambda message: records.append(message.record), level="DEBUG", format="{message}")
-    yield records
-    logger.remove(handler)
 
 
 @pytest.fixture

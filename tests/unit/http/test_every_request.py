@@ -4,18 +4,9 @@ import asyncio
 import re
 
 import pytest
-from loguru import logger
 
 from hansard.http.app import create_app
 from tests.unit.http.api import TALK, client_of
-
-
-@pytest.fixture
-def log():
-    records = []
-    handler = logger.add(lambda message: records.append(message.record), level="DEBUG", format="{message}")
-    yield records
-    logger.remove(handler)
 
 
 def test_a_request_keeps_the_id_it_came_with(client):

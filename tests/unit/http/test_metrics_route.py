@@ -1,10 +1,8 @@
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from loguru import logger
 from prometheus_client.parser import text_string_to_metric_families
 
 from hansard.application.backlog import measure_backlog
@@ -35,14 +33,6 @@ class Container(FakeContainer):
 @pytest.fixture
 def container() -> Container:
     return Container()
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    records: list[Any] = []
-    handler = logger.add(lambda message: records.append(message.record), level="DEBUG", format="{message}")
-    yield records
-    logger.remove(handler)
 
 
 def test_metrics_come_in_prometheus_text_format(client: TestClient) -> None:

@@ -3,21 +3,12 @@
 from uuid import UUID
 
 import pytest
-from loguru import logger
 
 from hansard.domain import errors
 from hansard.http.middleware.limits import FORM_FIELDS_BYTES, MOST_JSON_BYTES
 from tests.unit.http.api import TALK, client_of, multipart, settings, upload
 
 FORM = {"Content-Type": "multipart/form-data; boundary=edge"}
-
-
-@pytest.fixture
-def log():
-    records = []
-    handler = logger.add(lambda message: records.append(message.record), level="DEBUG", format="{message}")
-    yield records
-    logger.remove(handler)
 
 
 def broken(container, error):
