@@ -159,7 +159,7 @@ def pulled(models: WhisperModels, name: str = "small") -> Provoked:
 def broken_off(directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> Provoked:
     """The hub's client raises `error`."""
 
-    def fetch(_: ModelDownload) -> Iterator[None]:
+    def fetch(*_: object) -> Iterator[None]:
         refused = model_download._refusal(error)
         raise DownloadFailed(refused.code, refused.reason)
         yield

@@ -19,33 +19,13 @@ from hansard.http.middleware.limits import BodyLimit, UploadGate
 from hansard.http.middleware.request_log import RequestLog
 from hansard.http.middleware.request_metrics import RequestMetrics
 from hansard.http.openai.models import Models
-from hansard.http.routes import (
-    alerts,
-    analytics,
-    audio,
-    dashboard,
-    editing,
-    engines,
-    events,
-    health,
-    live,
-    metrics,
-    openai,
-    performance,
-    realtime,
-    search,
-    transcriptions,
-    uploads,
-    webhooks,
-)
+from hansard.http.routes import ALL_ROUTES, URL_ROUTERS
+from hansard.http.routes.events import Together
 from hansard.http.sse import Streams
 from hansard.http.uploads.places import UploadPlaces
 from hansard.http.waiting import Waiting
 from hansard.observability import shared_metrics
 from hansard.settings import Settings
-
-URL_ROUTERS = (transcriptions.url_router, audio.url_router)
-"""Before those that take forms at the same paths, with which they are described."""
 
 
 def create_app(container: Container) -> FastAPI:
@@ -61,7 +41,7 @@ def create_app(container: Container) -> FastAPI:
     app.state.container = container
     app.state.waiting = Waiting(container.changes, container.cancel)
     app.state.streams = Streams()
-    app.state.together = events.Together()
+    app.state.together = Together()
     app.state.models = Models(container.engines, container.settings.openai_api_models, container.submit.check)
     errors.install(app)
     max_upload_bytes = container.settings.max_upload_bytes
@@ -71,30 +51,7 @@ def create_app(container: Container) -> FastAPI:
     app.add_middleware(RequestLog, probe_every=container.settings.log_probe_every)
     app.add_middleware(RequestMetrics, counters=container.request_counters, routes=app.routes)
     app.add_api_route("/", _to_docs, include_in_schema=False)
-    for router in URL_ROUTERS:
-        app.include_router(router, include_in_schema=False)
-    for router in (
-        transcriptions.upload_router,
-        transcriptions.router,
-        editing.router,
-        search.router,
-        audio.upload_router,
-        audio.router,
-        uploads.router,
-        engines.router,
-        analytics.router,
-        events.router,
-        webhooks.router,
-        alerts.router,
-        openai.router,
-        live.router,
-        realtime.router,
-        health.router,
-        metrics.router,
-        performance.router,
-        dashboard.router,
-    ):
-        app.include_router(router)
+    app.router.routes.extend(ALL_ROUTES.routes)
     app.openapi = partial(openapi.describe, app, URL_ROUTERS)
     return app
 
